@@ -1,0 +1,49 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Install the Debian packages that a command needs.
+#
+#   dev/packages.sh GROUP...      groups: source apply sim uml qemu check bench
+#
+# As root it calls apt-get; otherwise it prints the one command to run. On a
+# system without dpkg it leaves the packages to you.
+set -eu
+
+packages_of() {
+	case $1 in
+	source)	echo binutils ca-certificates debian-archive-keyring git tar xz-utils; packages_of apply ;;
+	sim)	echo gcc libc6-dev make clang libclang-rt-14-dev llvm ;;
+	uml)	echo gcc libc6-dev make flex bison bc libelf-dev ccache python3 perl rsync git ;;
+	qemu)	packages_of uml; echo qemu-system-x86 busybox-static cpio kmod libssl-dev ;;
+	check)	packages_of uml; echo coccinelle ;;
+	bench)	packages_of qemu; echo gnuplot-nox ;;
+	apply)	echo patch python3 ;;
+	*)	echo "packages.sh: unknown group '$1'" >&2; exit 2 ;;
+	esac
+}
+
+want=$(for group; do packages_of "$group"; done | tr ' ' '\n' | sort -u)
+if ! command -v dpkg-query >/dev/null; then
+	echo "No Debian system: have the like of these installed:" $want >&2
+	exit 0
+fi
+missing=
+for package in $want; do
+	dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null |
+		grep -qx installed || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" != 0 ]; then
+	echo "These Debian packages are missing. Install them, then run this again:" >&2
+	echo "  sudo apt-get install --no-install-recommends$missing" >&2
+	exit 1
+fi
+echo "Installing:$missing"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+export DEBIAN_FRONTEND=noninteractive
+# Another apt may hold the lock on a machine that has just come up: wait.
+{ apt-get -o DPkg::Lock::Timeout=300 -q update &&
+  apt-get -o DPkg::Lock::Timeout=300 -q -y install --no-install-recommends $missing; } \
+	> "$log" 2>&1 || { tail -n 20 "$log" >&2
+	echo "packages.sh: apt-get failed; mend that and run this again" >&2; exit 1; }
