@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * percpu.h - allocating per-CPU memory
+ *
+ * One object is as many copies as there are possible CPUs.  A percpu pointer
+ * names all of them; per_cpu_ptr(), this_cpu_ptr() and the rest of
+ * <linux/percpu-defs.h> turn it into the address of one.  New objects are
+ * zeroed on every CPU.  Copies exist for CPUs that are offline, too.
+ *
+ * Documentation/mm/percpu.rst describes the allocator.
+ */
+#ifndef __LINUX_PERCPU_H
+#define __LINUX_PERCPU_H
+
+#include <linux/alloc_tag.h>
+#include <linux/cleanup.h>
+#include <linux/compiler_types.h>
+#include <linux/init.h>
+#include <linux/mmdebug.h>
+#include <linux/pfn.h>
+#include <linux/preempt.h>
+#include <linux/sched.h>
+#include <linux/smp.h>
+
+#include <asm/percpu.h>
+
+/* ---- sizes -------------------------------------------------------------- */
+
+/* The grain: sizes and alignments below it are rounded up to it. */
+#define PCPU_MIN_ALLOC_SHIFT		2
+#define PCPU_MIN_ALLOC_SIZE		4
+
+/*
+ * No CPU's part of a chunk is smaller than this, so an object up to this size
+ * fits on every system.  Callers take it for the size that they can rely on.
+ */
+#define PCPU_MIN_UNIT_SIZE		PFN_ALIGN(32 << 10)
+
+/* Kept in the first chunk, a unit, for the percpu variables of modules. */
+#define PERCPU_MODULE_RESERVE		(IS_ENABLED(CONFIG_MODULES) ? 8 << 10 : 0)
+
+/*
+ * Room in the first chunk for objects, a unit.  EARLY_SIZE is what the kernel
+ * allocates before vmalloc is up and other chunks can be made: percpu parts of
+ * every kmem_cache, so it grows with their number.  RESERVE is what an
+ * architecture asks for, and not less; it holds the objects of a small system
+ * in memory that is often mapped by large pages.
+ */
+#ifndef CONFIG_KMALLOC_PARTITION_CACHES
+#define PERCPU_DYNAMIC_SIZE_SHIFT	10
+#elif defined(CONFIG_LOCKDEP) && !defined(CONFIG_PAGE_SIZE_4KB)
+#define PERCPU_DYNAMIC_SIZE_SHIFT	13
+#else
+#define PERCPU_DYNAMIC_SIZE_SHIFT	12
+#endif
+
+#define PERCPU_DYNAMIC_EARLY_SIZE	(20 << PERCPU_DYNAMIC_SIZE_SHIFT)
+#define PERCPU_DYNAMIC_RESERVE						\
+	((BITS_PER_LONG == 64 ? 28 : 20) << PERCPU_DYNAMIC_SIZE_SHIFT)
+
+/* ---- allocating and freeing ----------------------------------------------- */
+
+void __percpu *pcpu_alloc_noprof(size_t size, size_t align, bool reserved,
+				 gfp_t gfp) __alloc_size(1);
+void free_percpu(void __percpu *ptr);
+
+DEFINE_FREE(free_percpu, void __percpu *, free_percpu(_T))
+
+/*
+ * What follows are macros so that allocation profiling counts each call site
+ * for itself.
+ */
+
+/**
+ * __alloc_percpu_gfp - allocate an object by size, in any context
+ * @size: size of one copy in bytes
+ * @align: its alignment in bytes, a power of two, at most PAGE_SIZE
+ * @gfp: what the caller may do to get memory
+ *
+ * Context: any but NMI.  Without %__GFP_DIRECT_RECLAIM in @gfp it does not
+ * sleep.
+ * Return: percpu pointer to zeroed memory, or NULL
+ */
+#define __alloc_percpu_gfp(size, align, gfp)				\
+	alloc_hooks(pcpu_alloc_noprof(size, align, false, gfp))
+
+/**
+ * __alloc_percpu - allocate an object by size
+ * @size: size of one copy in bytes
+ * @align: its alignment in bytes, a power of two, at most PAGE_SIZE
+ *
+ * Context: may sleep.
+ * Return: percpu pointer to zeroed memory, or NULL
+ */
+#define __alloc_percpu(size, align)	__alloc_percpu_gfp(size, align, GFP_KERNEL)
+
+/**
+ * __alloc_reserved_percpu - allocate an object near the kernel's own
+ * @size: size of one copy in bytes
+ * @align: its alignment in bytes, a power of two, at most PAGE_SIZE
+ *
+ * For the module loader: where the first chunk has a reserved part, the object
+ * comes from there or not at all, so that its pointer is in reach of
+ * relocations.
+ *
+ * Context: may sleep.
+ * Return: percpu pointer to zeroed memory, or NULL
+ */
+#define __alloc_reserved_percpu(size, align)				\
+	alloc_hooks(pcpu_alloc_noprof(size, align, true, GFP_KERNEL))
+
+/**
+ * alloc_percpu_gfp - allocate an object of a type, in any context
+ * @type: the type
+ * @gfp: what the caller may do to get memory
+ *
+ * Context: any but NMI.  Without %__GFP_DIRECT_RECLAIM in @gfp it does not
+ * sleep.
+ * Return: percpu pointer to a zeroed @type, or NULL
+ */
+#define alloc_percpu_gfp(type, gfp)					\
+	((typeof(type) __percpu *)					\
+	 __alloc_percpu_gfp(sizeof(type), __alignof__(type), gfp))
+
+/**
+ * alloc_percpu - allocate an object of a type
+ * @type: the type
+ *
+ * Context: may sleep.
+ * Return: percpu pointer to a zeroed @type, or NULL
+ */
+#define alloc_percpu(type)		alloc_percpu_gfp(type, GFP_KERNEL)
+
+/**
+ * alloc_percpu_noprof - alloc_percpu() for a caller that is counted elsewhere
+ * @type: the type
+ *
+ * Context: may sleep.
+ * Return: percpu pointer to a zeroed @type, or NULL
+ */
+#define alloc_percpu_noprof(type)					\
+	((typeof(type) __percpu *)pcpu_alloc_noprof(sizeof(type),	\
+		__alignof__(type), false, GFP_KERNEL))
+
+/* ---- addresses ------------------------------------------------------------ */
+
+extern void *pcpu_base_addr;			/* the first chunk's lowest unit */
+extern const unsigned long *pcpu_unit_offsets;	/* from there, by CPU number */
+
+bool is_kernel_percpu_address(unsigned long addr);
+bool __is_kernel_percpu_address(unsigned long addr, unsigned long *can_addr);
+phys_addr_t per_cpu_ptr_to_phys(void *addr);
+unsigned long pcpu_nr_pages(void);
+
+/* ---- boot: for setup_per_cpu_areas() --------------------------------------- */
+
+/**
+ * struct pcpu_group_info - units that lie side by side
+ * @base_offset: distance of the first one from the lowest group, in bytes
+ * @nr_units: their number, padding included
+ * @cpu_map: the CPU that each unit is for, NR_CPUS where it is padding
+ */
+struct pcpu_group_info {
+	unsigned long base_offset;
+	int nr_units;
+	unsigned int *cpu_map;
+};
+
+/**
+ * struct pcpu_alloc_info - how units are sized and where they lie
+ * @unit_size: distance between the units of a group, in bytes
+ * @static_size: bytes at the start of a unit that hold the kernel's variables
+ * @reserved_size: bytes after them for the variables of modules
+ * @dyn_size: bytes after those for objects
+ * @alloc_size: memory is taken in pieces of this many bytes, a whole number of
+ *	units each
+ * @atom_size: @alloc_size is a multiple of it, groups are aligned to it
+ * @__ai_size: bytes of this structure and the maps behind it
+ * @nr_groups: length of @groups
+ * @groups: the groups
+ */
+struct pcpu_alloc_info {
+	size_t unit_size;
+	size_t static_size;
+	size_t reserved_size;
+	size_t dyn_size;
+	size_t alloc_size;
+	size_t atom_size;
+	size_t __ai_size;
+	int nr_groups;
+	struct pcpu_group_info groups[];
+};
+
+/* What percpu_alloc= on the command line chooses from. */
+enum pcpu_fc { PCPU_FC_AUTO, PCPU_FC_EMBED, PCPU_FC_PAGE, PCPU_FC_NR };
+
+extern enum pcpu_fc pcpu_chosen_fc;
+extern const char * const pcpu_fc_names[PCPU_FC_NR];
+
+/* LOCAL_DISTANCE where two CPUs are on the same node. */
+typedef int (pcpu_fc_cpu_distance_fn_t)(unsigned int from, unsigned int to);
+/* The node of a CPU, or NUMA_NO_NODE. */
+typedef int (pcpu_fc_cpu_to_node_fn_t)(int cpu);
+
+int __init pcpu_embed_first_chunk(size_t reserved_size, size_t dyn_size,
+				  size_t atom_size,
+				  pcpu_fc_cpu_distance_fn_t cpu_distance_fn,
+				  pcpu_fc_cpu_to_node_fn_t cpu_to_nd_fn);
+#ifdef CONFIG_NEED_PER_CPU_PAGE_FIRST_CHUNK
+int __init pcpu_page_first_chunk(size_t reserved_size,
+				 pcpu_fc_cpu_to_node_fn_t cpu_to_nd_fn);
+void __init pcpu_populate_pte(unsigned long addr);
+#endif
+
+struct pcpu_alloc_info * __init pcpu_alloc_alloc_info(int nr_groups, int nr_units);
+void __init pcpu_free_alloc_info(struct pcpu_alloc_info *ai);
+void __init pcpu_setup_first_chunk(const struct pcpu_alloc_info *ai, void *base_addr);
+
+#if !(defined(CONFIG_SMP) && defined(CONFIG_HAVE_SETUP_PER_CPU_AREA))
+void __init setup_per_cpu_areas(void);
+#endif
+
+#endif /* __LINUX_PERCPU_H */

@@ -1,0 +1,573 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * percpu-internal.h - types and seams of the percpu allocator
+ *
+ * Documentation/mm/percpu.rst tells the whole story; this is its short form.
+ *
+ * 1. Terms
+ *
+ *   unit     the memory of one CPU in one chunk; all units of all chunks are
+ *            laid out alike, so a percpu pointer plus a CPU's offset is an
+ *            address in every chunk
+ *   group    units that lie side by side, usually those of one NUMA node
+ *   chunk    one unit for every possible CPU, plus the metadata here
+ *   row      one page index of a chunk: that page of every CPU
+ *   slot     PCPU_MIN_ALLOC_SIZE (4) bytes of a unit, what one bit stands for
+ *   block    PCPU_BLOCK_SLOTS slots (4 KiB), a leaf of the area map's tree
+ *   area     a run of slots handed out as one object
+ *   address  as the allocator keeps it: of the copy in the unit at offset 0;
+ *            __pcpu_ptr_to_addr() makes it from a percpu pointer
+ *
+ * Names end in their unit: _bytes, _slots, _rows, _pages.
+ *
+ * 2. Layers, each calling only those below it
+ *
+ *   percpu.c          the door: arguments, gfp policy, charge, hooks, zeroing
+ *   percpu-balance.c  the worker: reserve, spare chunks, give-back, shrinker
+ *   percpu-chunk.c    chunks and their rows: choice, populate, lookup
+ *   percpu-vm.c/-km.c backends: address space, pages in and out
+ *   percpu-area.c     the area map: find, take, give back, length
+ *   percpu-first.c    boot: geometry and the first chunk
+ *   percpu-stats.c    debugfs; percpu-validate.c: every invariant, checked
+ *
+ * 3. States of a row
+ *
+ *            claim               publish            go
+ *   ABSENT ---------> COMING ------------> PRESENT -----> GOING
+ *      ^              pages in hand,        areas may      unmapped, waiting
+ *      |              being mapped          live here      for the TLB flush
+ *      +------------------------------------------------------+  gone
+ *
+ *   Only PRESENT rows hold free slots in the area map; in the other states the
+ *   row is closed there.  Rows of the first chunk and of the km backend are
+ *   PRESENT for ever.
+ *
+ * 4. Locks
+ *
+ *   L  pcpu_allocator.lock, a spinlock_t taken with interrupts disabled, from
+ *      any context but NMI (on PREEMPT_RT: any that may take a spinlock_t).
+ *      Leaf lock: nothing is allocated, freed, mapped, charged or traced under
+ *      it.  Hold times do not depend on the number of CPUs.
+ *   I  written before the object is published, then constant
+ *   A  atomic operations, no lock
+ *   P  private to the task that holds the object
+ *   R  as L for writers; readers use RCU or READ_ONCE()
+ *   W  the worker only
+ *
+ *   No mutex exists, and no task waits without bound for what another task
+ *   holds while that one allocates memory.
+ */
+#ifndef _MM_PERCPU_INTERNAL_H
+#define _MM_PERCPU_INTERNAL_H
+
+#include "percpu-kernel.h"
+
+#define PCPU_NONE		UINT_MAX	/* no slot, no row */
+#define PCPU_BLOCK_SHIFT	10
+#define PCPU_BLOCK_SLOTS	(1U << PCPU_BLOCK_SHIFT)
+#define PCPU_BLOCK_BYTES	((size_t)PCPU_BLOCK_SLOTS << PCPU_MIN_ALLOC_SHIFT)
+#define PCPU_ROW_SLOTS		((unsigned int)(PAGE_SIZE >> PCPU_MIN_ALLOC_SHIFT))
+
+/* Translation between a percpu pointer and the address of its copy at offset 0. */
+#ifdef CONFIG_SMP
+#ifndef __addr_to_pcpu_ptr
+#define __addr_to_pcpu_ptr(addr)					\
+	((void __percpu __force *)((unsigned long)(addr) -		\
+		(unsigned long)pcpu_base_addr +				\
+		(unsigned long)__per_cpu_start))
+#endif
+#ifndef __pcpu_ptr_to_addr
+#define __pcpu_ptr_to_addr(ptr)						\
+	((void __force *)((unsigned long)(ptr) -			\
+		(unsigned long)__per_cpu_start +			\
+		(unsigned long)pcpu_base_addr))
+#endif
+#else
+#define __addr_to_pcpu_ptr(addr)	((void __percpu __force *)(addr))
+#define __pcpu_ptr_to_addr(ptr)		((void __force *)(ptr))
+#endif
+
+/* ---- area map (percpu-area.c) ------------------------------------------ */
+
+/**
+ * struct pcpu_run - free slots of a span of the area map
+ * @head_slots: free slots at the start of the span
+ * @tail_slots: free slots at its end
+ * @best_slots: the longest free run inside it
+ */
+struct pcpu_run {
+	u32 head_slots;
+	u32 tail_slots;
+	u32 best_slots;
+};
+
+/**
+ * struct pcpu_area_map - which slots of a chunk are in use
+ * @nr_slots: I: slots in the map, a multiple of PCPU_BLOCK_SLOTS
+ * @nr_leaves: I: leaves of @tree, a power of two
+ * @busy: L: a set bit is a slot that cannot be handed out: used, or closed
+ * @ends: R: a set bit is the last slot of an area
+ * @live: A: a set bit is the first slot of an area that its owner has not freed
+ * @tree: L: [1] is the root, [@nr_leaves + i] is block i
+ */
+struct pcpu_area_map {
+	unsigned int nr_slots;
+	unsigned int nr_leaves;
+	unsigned long *busy;
+	unsigned long *ends;
+	unsigned long *live;
+	struct pcpu_run *tree;
+};
+
+size_t pcpu_area_storage_bytes(unsigned int nr_slots);
+void pcpu_area_init(struct pcpu_area_map *map, unsigned int nr_slots, void *storage);
+void pcpu_area_open(struct pcpu_area_map *map, unsigned int slot, unsigned int nr);
+void pcpu_area_close(struct pcpu_area_map *map, unsigned int slot, unsigned int nr);
+unsigned int pcpu_area_find(const struct pcpu_area_map *map, unsigned int nr,
+			    unsigned int align_slots);
+unsigned int pcpu_area_free_before(const struct pcpu_area_map *map,
+				   unsigned int slot, unsigned int max);
+unsigned int pcpu_area_free_after(const struct pcpu_area_map *map,
+				  unsigned int slot, unsigned int max);
+void pcpu_area_take(struct pcpu_area_map *map, unsigned int slot, unsigned int nr);
+void pcpu_area_give(struct pcpu_area_map *map, unsigned int slot, unsigned int nr);
+void pcpu_area_enliven(struct pcpu_area_map *map, unsigned int slot);
+unsigned int pcpu_area_claim(struct pcpu_area_map *map, unsigned int slot);
+unsigned int pcpu_area_length(const struct pcpu_area_map *map, unsigned int slot);
+struct pcpu_run pcpu_area_scan_block(const struct pcpu_area_map *map, unsigned int block);
+struct pcpu_run pcpu_area_join(struct pcpu_run left, struct pcpu_run right,
+			       u32 half_slots);
+
+/**
+ * pcpu_area_longest - length of the longest free run
+ * @map: the map
+ *
+ * Return: slots
+ */
+static inline unsigned int pcpu_area_longest(const struct pcpu_area_map *map)
+{
+	return map->tree[1].best_slots;
+}
+
+/* ---- per-object extensions ---------------------------------------------- */
+
+#if defined(CONFIG_MEMCG) || defined(CONFIG_MEM_ALLOC_PROFILING)
+#define PCPU_HAS_EXT	1
+#else
+#define PCPU_HAS_EXT	0
+#endif
+
+/**
+ * struct pcpu_ext - what is remembered of an object, at its first slot
+ * @objcg: whom it is charged to, or NULL
+ * @tag: the call site that it is counted for
+ */
+struct pcpu_ext {
+#ifdef CONFIG_MEMCG
+	struct obj_cgroup *objcg;
+#endif
+#ifdef CONFIG_MEM_ALLOC_PROFILING
+	union codetag_ref tag;
+#endif
+};
+
+#if PCPU_HAS_EXT
+#define PCPU_EXT_PER_PAGE	((unsigned int)(PAGE_SIZE / sizeof(struct pcpu_ext)))
+#define PCPU_EXT_ROW_PAGES	(PCPU_ROW_SLOTS / PCPU_EXT_PER_PAGE)
+#else
+#define PCPU_EXT_PER_PAGE	1U
+#define PCPU_EXT_ROW_PAGES	0U
+#endif
+
+/* ---- chunks (percpu-chunk.c) -------------------------------------------- */
+
+enum pcpu_row_state {
+	PCPU_ROW_ABSENT,
+	PCPU_ROW_COMING,
+	PCPU_ROW_PRESENT,
+	PCPU_ROW_GOING,
+	PCPU_NR_ROW_STATES,
+};
+
+/**
+ * struct pcpu_row - one page index of a chunk
+ * @state: L: enum pcpu_row_state
+ * @used_slots: L: slots of areas in it; in boot chunks also the slots that
+ *	belong to others
+ */
+struct pcpu_row {
+	u8 state;
+	u32 used_slots;
+};
+
+struct pcpu_chunk;
+
+/* A chunk's range touches at most three index buckets of up to a unit each. */
+#define PCPU_INDEX_ENTRIES	3
+#define PCPU_INDEX_BITS		10
+
+struct pcpu_index_entry {
+	struct hlist_node node;		/* R */
+	struct pcpu_chunk *chunk;	/* I */
+};
+
+/**
+ * struct pcpu_chunk - a unit for every CPU, and its metadata
+ * @map: the area map, one bit a slot
+ * @base_addr: I: address of slot 0 in the unit at offset 0
+ * @nr_rows: I: pages of a unit that the chunk serves
+ * @first_slot: I: the first slot it serves (boot chunks start inside a page)
+ * @end_slot: I: one past the last slot that it serves
+ * @rows_fixed: I: rows are PRESENT for ever (boot chunks, km backend)
+ * @boot: I: from memblock, never destroyed
+ * @rows: L: state and use of each row
+ * @ext: PCPU_EXT_ROW_PAGES pointers a row, or NULL; set while the row is COMING,
+ *	cleared while it is GOING, so whoever owns an area may read them
+ * @backing: I: what the backend keeps
+ * @nr_rows_in: L: rows by state
+ * @nr_empty_rows: L: PRESENT rows without an area
+ * @nr_areas: L: areas handed out
+ * @max_area_slots: L: the largest area ever handed out, for debugfs
+ * @fit_class: L: index of the list that @fit_link is on, or PCPU_NONE
+ * @fit_link: L: on pcpu_allocator.fit[], by the longest free run
+ * @grow_list: L: the list that @grow_link is on, or NULL
+ * @grow_link: L: on .partial or .spare, see there
+ * @link: L: on .chunks
+ * @index: R: in pcpu_allocator.index
+ * @rcu: to free it after lookups by address have left
+ */
+struct pcpu_chunk {
+	struct pcpu_area_map map;
+	unsigned long base_addr;
+	unsigned int nr_rows;
+	unsigned int first_slot;
+	unsigned int end_slot;
+	bool rows_fixed;
+	bool boot;
+	struct pcpu_row *rows;
+	struct page **ext;
+	void *backing;
+
+	unsigned int nr_rows_in[PCPU_NR_ROW_STATES];
+	unsigned int nr_empty_rows;
+	unsigned int nr_areas;
+	unsigned int max_area_slots;
+	unsigned int fit_class;
+	struct list_head fit_link;
+	struct list_head *grow_list;
+	struct list_head grow_link;
+	struct list_head link;
+	struct pcpu_index_entry index[PCPU_INDEX_ENTRIES];
+	struct rcu_head rcu;
+};
+
+/* ---- requests ------------------------------------------------------------ */
+
+enum pcpu_fail {
+	PCPU_FAIL_NOT,
+	PCPU_FAIL_RESERVED,	/* the reserved chunk is full */
+	PCPU_FAIL_ROOM,		/* may not block, and no chunk has room */
+	PCPU_FAIL_CHUNK,	/* no memory or address space for a chunk */
+	PCPU_FAIL_PAGES,	/* no pages for a row */
+	PCPU_FAIL_KILLED,	/* a fatal signal; not reported */
+	PCPU_FAIL_BROKEN,	/* an impossible state, warned about */
+	PCPU_NR_FAILS,
+};
+
+/**
+ * struct pcpu_request - one allocation on its way through the layers
+ * @size_bytes: size, rounded up to slots
+ * @align_bytes: alignment, at least PCPU_MIN_ALLOC_SIZE
+ * @nr_slots: @size_bytes in slots
+ * @align_slots: @align_bytes in slots
+ * @gfp: the caller's mask, its task's scope applied
+ * @backing_gfp: what of it reaches pages, metadata and address space
+ * @reserved: from the reserved chunk, where there is one
+ * @may_block: may sleep, reclaim and so create chunks
+ * @may_populate: may make rows present
+ * @pages: pages in hand, @nr_rows times one for each CPU, linked by lru
+ * @ext_pages: in hand for the same rows
+ * @nr_rows: rows in hand
+ * @nr_pauses: times it waited for others to publish
+ * @new_chunk: built and not yet published
+ * @chunk: result: where
+ * @slot: result: first slot of the area
+ * @fail: result: why not
+ */
+struct pcpu_request {
+	size_t size_bytes;
+	size_t align_bytes;
+	unsigned int nr_slots;
+	unsigned int align_slots;
+	gfp_t gfp;
+	gfp_t backing_gfp;
+	bool reserved;
+	bool may_block;
+	bool may_populate;
+
+	struct list_head pages;
+	struct list_head ext_pages;
+	unsigned int nr_rows;
+	unsigned int nr_pauses;
+	struct pcpu_chunk *new_chunk;
+
+	struct pcpu_chunk *chunk;
+	unsigned int slot;
+	enum pcpu_fail fail;
+};
+
+/* ---- the allocator -------------------------------------------------------- */
+
+/**
+ * struct pcpu_geometry - how units lie in memory; constant after set-up
+ * @cpus: the CPUs that have a unit
+ * @nr_cpus: their number
+ * @unit_offsets: offset in bytes of each CPU's unit, by CPU number
+ * @unit_pages: pages of a unit
+ * @unit_bytes: the same in bytes
+ * @nr_units: units of a chunk, padding included
+ * @nr_groups: groups
+ * @group_offsets: offset of each group, in bytes
+ * @group_bytes: size of each group
+ * @atom_bytes: alignment of each group
+ * @low_cpu: the CPU whose unit lies lowest
+ * @high_cpu: the CPU whose unit lies highest
+ */
+struct pcpu_geometry {
+	const struct cpumask *cpus;
+	unsigned int nr_cpus;
+	const unsigned long *unit_offsets;
+	unsigned int unit_pages;
+	size_t unit_bytes;
+	unsigned int nr_units;
+	unsigned int nr_groups;
+	const unsigned long *group_offsets;
+	const size_t *group_bytes;
+	size_t atom_bytes;
+	unsigned int low_cpu;
+	unsigned int high_cpu;
+};
+
+struct pcpu_allocator;
+
+/**
+ * struct pcpu_backend - where the memory of chunks comes from
+ * @name: for messages
+ * @rows_fixed: chunks come with all their rows PRESENT
+ * @maps_atomic: @map_row works where sleeping does not
+ * @create: give @chunk address space (and memory, with @rows_fixed); sets
+ *	base_addr and backing.  May sleep as gfp allows.  0 or -ENOMEM.
+ * @destroy: take it back; no row has pages, or @rows_fixed
+ * @map_row: put one page for each CPU, from the list, into a row.  Does not
+ *	sleep, allocate or fail; an error is a bug and means that nothing of
+ *	the row may be used.
+ * @map_flush: make rows [row, row + nr) visible to all CPUs
+ * @unmap_row: take a row's pages out, onto the list; the caller flushes
+ * @unmap_flush: flush the TLB for the rows of [start, end)
+ * @chunk_overhead_bytes: memory that a spare chunk costs beyond its metadata
+ * @max_spare_chunks: what address space, or prudence, allows
+ *
+ * Context: all are called without locks.
+ */
+struct pcpu_backend {
+	const char *name;
+	bool rows_fixed;
+	bool maps_atomic;
+	int (*create)(struct pcpu_allocator *pa, struct pcpu_chunk *chunk, gfp_t gfp);
+	void (*destroy)(struct pcpu_allocator *pa, struct pcpu_chunk *chunk);
+	int (*map_row)(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+		       unsigned int row, struct list_head *pages);
+	void (*map_flush)(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+			  unsigned int row, unsigned int nr);
+	void (*unmap_row)(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+			  unsigned int row, struct list_head *pages);
+	void (*unmap_flush)(struct pcpu_allocator *pa, unsigned long start,
+			    unsigned long end);
+	size_t (*chunk_overhead_bytes)(struct pcpu_allocator *pa);
+	unsigned int (*max_spare_chunks)(struct pcpu_allocator *pa);
+};
+
+/* Lists by the longest free run: four to each power of two, as TLSF has them. */
+#define PCPU_FIT_SUBSHIFT	2
+#define PCPU_NR_FIT_CLASSES	128
+
+/**
+ * struct pcpu_counts - lifetime figures for debugfs
+ * @nr_alloc: L: areas handed out
+ * @nr_dealloc: L: areas taken back
+ * @nr_max_alloc: L: most areas live at once
+ * @nr_max_chunks: L: most chunks at once
+ * @min_alloc_bytes: L: smallest area
+ * @max_alloc_bytes: L: largest area
+ */
+struct pcpu_counts {
+	u64 nr_alloc;
+	u64 nr_dealloc;
+	u64 nr_max_alloc;
+	unsigned int nr_max_chunks;
+	size_t min_alloc_bytes;
+	size_t max_alloc_bytes;
+};
+
+/**
+ * struct pcpu_allocator - all state
+ * @geo: I: geometry
+ * @backend: I: where memory comes from
+ * @index_shift: I: log2 of the bytes of an index bucket
+ * @first: I: the dynamic part of the first chunk
+ * @reserved: I: the reserved part of the first chunk, or NULL
+ * @boot_pages: I: pages of a unit that the first chunk occupies
+ * @static_bytes: I: size of the static area, for debugfs
+ * @reserved_bytes: I: size of the reserved part, for debugfs
+ * @dyn_bytes: I: size of the dynamic part, for debugfs
+ * @alloc_bytes: I: size of one first-chunk allocation, for debugfs
+ * @lock: see the table above
+ * @index: R: chunks other than the boot chunks, by address
+ * @fit: L: chunks that have free slots, by their longest run
+ * @fit_mask: L: which of @fit hold a chunk
+ * @partial: L: chunks with ABSENT rows and others
+ * @spare: L: chunks without a use: all rows ABSENT, or with rows_fixed all empty
+ * @chunks: L: all chunks but the boot chunks
+ * @nr_chunks: L: their number
+ * @nr_spare_chunks: L: chunks on @spare
+ * @nr_rows_in: L: rows by state, without those of boot chunks
+ * @nr_empty_rows: L: PRESENT rows without an area, boot chunks (but not the
+ *	reserved one) included
+ * @publish_seq: L: counts rows and chunks that became available
+ * @published: where tasks over the cap wait for that
+ * @nr_preparing: A: tasks that are getting pages or a chunk
+ * @counts: L: for debugfs
+ * @balance_work: the worker
+ * @balance_enabled: workqueues are up and bounds are known
+ * @balance_retry: jiffies before which a failed refill is not tried again
+ * @reserve_rows: R: PRESENT empty rows to keep
+ * @reserve_max_rows: I: bound for @reserve_rows
+ * @spare_chunks: I: spare chunks to keep
+ * @nonblock_rows: L: rows that non-blocking requests began since the last pass
+ * @nr_bad_frees: A: frees refused
+ */
+struct pcpu_allocator {
+	struct pcpu_geometry geo;
+	const struct pcpu_backend *backend;
+	unsigned int index_shift;
+	struct pcpu_chunk *first;
+	struct pcpu_chunk *reserved;
+	unsigned int boot_pages;
+	size_t static_bytes;
+	size_t reserved_bytes;
+	size_t dyn_bytes;
+	size_t alloc_bytes;
+
+	spinlock_t lock ____cacheline_aligned_in_smp;
+	unsigned int nr_chunks;
+	unsigned int nr_spare_chunks;
+	unsigned int nr_rows_in[PCPU_NR_ROW_STATES];
+	unsigned int nr_empty_rows;
+	unsigned int publish_seq;
+	unsigned int nonblock_rows;
+	DECLARE_BITMAP(fit_mask, PCPU_NR_FIT_CLASSES);
+	struct list_head fit[PCPU_NR_FIT_CLASSES];
+	struct list_head partial;
+	struct list_head spare;
+	struct list_head chunks;
+	struct pcpu_counts counts;
+
+	struct hlist_head index[1 << PCPU_INDEX_BITS];
+
+	wait_queue_head_t published;
+	atomic_t nr_preparing;
+	struct delayed_work balance_work;
+	bool balance_enabled;
+	unsigned long balance_retry;
+	unsigned int reserve_rows;
+	unsigned int reserve_max_rows;
+	unsigned int spare_chunks;
+	atomic_t nr_bad_frees;
+};
+
+extern struct pcpu_allocator pcpu_main;
+extern const struct pcpu_backend pcpu_backend;	/* the one that is built in */
+
+/* percpu-chunk.c */
+void pcpu_allocator_init(struct pcpu_allocator *pa, const struct pcpu_backend *backend);
+size_t pcpu_chunk_bytes(unsigned int nr_rows, bool has_ext);
+struct pcpu_chunk *pcpu_chunk_init(void *storage, unsigned int nr_rows, bool has_ext);
+void pcpu_chunk_add_boot(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+			 unsigned int first_slot, unsigned int nr_slots, bool reserved);
+int pcpu_chunk_alloc(struct pcpu_allocator *pa, struct pcpu_request *req);
+struct pcpu_chunk *pcpu_chunk_claim(struct pcpu_allocator *pa, unsigned long addr,
+				    unsigned int *slot, unsigned int *nr_slots);
+void pcpu_chunk_release(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+			unsigned int slot, unsigned int nr_slots);
+void pcpu_request_drop(struct pcpu_request *req);
+int pcpu_request_get_rows(struct pcpu_allocator *pa, struct pcpu_request *req,
+			  unsigned int nr_rows);
+int pcpu_request_get_chunk(struct pcpu_allocator *pa, struct pcpu_request *req);
+bool pcpu_chunk_add_row(struct pcpu_allocator *pa, struct pcpu_request *req);
+void pcpu_chunk_add_new(struct pcpu_allocator *pa, struct pcpu_request *req);
+void pcpu_request_init(struct pcpu_request *req, gfp_t gfp);
+unsigned int pcpu_chunk_give_back(struct pcpu_allocator *pa, unsigned int keep_rows,
+				  unsigned int max_rows);
+bool pcpu_chunk_retire_spare(struct pcpu_allocator *pa, unsigned int keep_chunks);
+struct pcpu_ext *pcpu_chunk_ext(const struct pcpu_chunk *chunk, unsigned int slot);
+
+/* percpu-balance.c */
+void pcpu_balance_kick(struct pcpu_allocator *pa, bool urgent);
+void pcpu_balance_after_alloc(struct pcpu_allocator *pa, const struct pcpu_request *req);
+void pcpu_balance_after_free(struct pcpu_allocator *pa);
+bool pcpu_balance_pass(struct pcpu_allocator *pa);
+void pcpu_balance_set_bounds(struct pcpu_allocator *pa, unsigned long ram_pages);
+void pcpu_balance_enable(struct pcpu_allocator *pa);
+
+/* percpu-validate.c */
+#if defined(CONFIG_DEBUG_VM) || IS_ENABLED(CONFIG_KUNIT)
+unsigned int pcpu_validate(struct pcpu_allocator *pa);
+#else
+static inline unsigned int pcpu_validate(struct pcpu_allocator *pa)
+{
+	return 0;
+}
+#endif
+
+/**
+ * pcpu_chunk_addr - address of a CPU's copy of a byte of a chunk
+ * @pa: the allocator
+ * @chunk: the chunk
+ * @cpu: the CPU
+ * @offset_bytes: offset inside the unit
+ *
+ * Return: the address
+ */
+static inline unsigned long pcpu_chunk_addr(const struct pcpu_allocator *pa,
+					    const struct pcpu_chunk *chunk,
+					    unsigned int cpu, size_t offset_bytes)
+{
+	return chunk->base_addr + pa->geo.unit_offsets[cpu] + offset_bytes;
+}
+
+static inline size_t pcpu_slots_to_bytes(unsigned int nr_slots)
+{
+	return (size_t)nr_slots << PCPU_MIN_ALLOC_SHIFT;
+}
+
+/**
+ * pcpu_full_size_bytes - what an object of a size is charged
+ * @size_bytes: its size in one unit
+ *
+ * All its copies, and the owner pointers beside its slots where memory cgroups
+ * count kernel memory.
+ *
+ * Return: bytes
+ */
+static inline size_t pcpu_full_size_bytes(size_t size_bytes)
+{
+	size_t ext_bytes = 0;
+
+#ifdef CONFIG_MEMCG
+	if (!mem_cgroup_kmem_disabled())
+		ext_bytes = (size_bytes >> PCPU_MIN_ALLOC_SHIFT) * sizeof(struct obj_cgroup *);
+#endif
+	return size_bytes * num_possible_cpus() + ext_bytes;
+}
+
+#endif /* _MM_PERCPU_INTERNAL_H */
