@@ -1,0 +1,1158 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * percpu-chunk.c - chunks: choice, rows, commit of pages, lookup by address
+ *
+ * How a request finds its slots:
+ *
+ *   1. Present room: the lowest fit in the chunk whose longest free run is the
+ *      shortest that does.  No more is needed for nearly all requests.
+ *   2. Else populate.  Take the pages for the missing rows with the caller's
+ *      mask and no lock; under the lock claim a place, whose rows become
+ *      COMING; map them without the lock, in a step that cannot fail; publish.
+ *   3. Else, where it may block, build a chunk without the lock and publish
+ *      that: it becomes a spare if another task was quicker.
+ *
+ * All that can fail or sleep comes before the claim, so there is nothing to
+ * undo after it.  ("Resources first, then no failure", as lib/stackdepot.c.)
+ *
+ * Calls the area map and the backend.  Knows no gfp policy: requests come with
+ * the mask that backing allocations get.  Locks: see percpu-internal.h.
+ */
+#include "percpu-internal.h"
+
+/* Tasks that may prepare pages or chunks at once before others wait a moment. */
+#define PCPU_PREPARE_CAP	4
+#define PCPU_MAX_PAUSES		3
+/* A request that cannot sleep takes no more pages, and tries no more often. */
+#define PCPU_NONBLOCK_PAGES	4096
+#define PCPU_NONBLOCK_TRIES	8
+/* Rows that one TLB flush covers at most. */
+#define PCPU_GIVE_BACK_BATCH	64
+
+static bool pcpu_need_ext(void)
+{
+	if (!PCPU_HAS_EXT)
+		return false;
+	return IS_ENABLED(CONFIG_MEM_ALLOC_PROFILING) || !mem_cgroup_kmem_disabled();
+}
+
+/* ---- counters and lists, under the lock ---------------------------------- */
+
+static bool pcpu_row_is_empty(const struct pcpu_row *row)
+{
+	return row->state == PCPU_ROW_PRESENT && !row->used_slots;
+}
+
+/* The only place where a row, or a counter of rows, changes. */
+static void pcpu_row_update(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+			    unsigned int index, enum pcpu_row_state state,
+			    unsigned int used_slots)
+{
+	struct pcpu_row *row = &chunk->rows[index];
+	int emptied = -pcpu_row_is_empty(row);
+
+	lockdep_assert_held(&pa->lock);
+
+	if (row->state != state) {
+		chunk->nr_rows_in[row->state]--;
+		chunk->nr_rows_in[state]++;
+		if (!chunk->boot) {
+			pa->nr_rows_in[row->state]--;
+			pa->nr_rows_in[state]++;
+		}
+		row->state = state;
+	}
+	row->used_slots = used_slots;
+
+	emptied += pcpu_row_is_empty(row);
+	chunk->nr_empty_rows += emptied;
+	if (chunk != pa->reserved)
+		pa->nr_empty_rows += emptied;
+}
+
+/* Account @nr slots from @slot on as used, or as no longer used. */
+static void pcpu_rows_use(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+			  unsigned int slot, unsigned int nr, bool use)
+{
+	while (nr) {
+		unsigned int index = slot / PCPU_ROW_SLOTS;
+		unsigned int part = min(nr, (index + 1) * PCPU_ROW_SLOTS - slot);
+		struct pcpu_row *row = &chunk->rows[index];
+
+		pcpu_row_update(pa, chunk, index, row->state,
+				use ? row->used_slots + part : row->used_slots - part);
+		slot += part;
+		nr -= part;
+	}
+}
+
+/* Class of a run: its power of two, and the two bits below (TLSF, Masmano 2004). */
+static unsigned int pcpu_fit_class(unsigned int nr_slots)
+{
+	unsigned int log;
+
+	if (nr_slots < (1U << PCPU_FIT_SUBSHIFT))
+		return nr_slots;
+	log = ilog2(nr_slots) - PCPU_FIT_SUBSHIFT;
+	return (log << PCPU_FIT_SUBSHIFT) + (nr_slots >> log);
+}
+
+static void pcpu_relist_fit(struct pcpu_allocator *pa, struct pcpu_chunk *chunk)
+{
+	unsigned int longest = pcpu_area_longest(&chunk->map);
+	unsigned int class = longest ? pcpu_fit_class(longest) : PCPU_NONE;
+	unsigned int old = chunk->fit_class;
+
+	if (class == old || chunk == pa->reserved)
+		return;
+	if (old != PCPU_NONE) {
+		list_del(&chunk->fit_link);
+		if (list_empty(&pa->fit[old]))
+			__clear_bit(old, pa->fit_mask);
+	}
+	if (class != PCPU_NONE) {
+		list_add_tail(&chunk->fit_link, &pa->fit[class]);
+		__set_bit(class, pa->fit_mask);
+	}
+	chunk->fit_class = class;
+}
+
+static struct list_head *pcpu_grow_list(struct pcpu_allocator *pa, struct pcpu_chunk *chunk)
+{
+	if (chunk->boot)
+		return NULL;
+	if (chunk->rows_fixed)
+		return chunk->nr_empty_rows == chunk->nr_rows ? &pa->spare : NULL;
+	if (chunk->nr_rows_in[PCPU_ROW_ABSENT] == chunk->nr_rows)
+		return &pa->spare;
+	return chunk->nr_rows_in[PCPU_ROW_ABSENT] ? &pa->partial : NULL;
+}
+
+static void pcpu_relist_grow(struct pcpu_allocator *pa, struct pcpu_chunk *chunk)
+{
+	struct list_head *list = pcpu_grow_list(pa, chunk);
+
+	if (list == chunk->grow_list)
+		return;
+	if (chunk->grow_list) {
+		list_del(&chunk->grow_link);
+		pa->nr_spare_chunks -= chunk->grow_list == &pa->spare;
+	}
+	if (list) {
+		list_add_tail(&chunk->grow_link, list);
+		pa->nr_spare_chunks += list == &pa->spare;
+	}
+	chunk->grow_list = list;
+}
+
+/* After any change of a chunk's areas or rows. */
+static void pcpu_relist(struct pcpu_allocator *pa, struct pcpu_chunk *chunk)
+{
+	lockdep_assert_held(&pa->lock);
+	pcpu_relist_fit(pa, chunk);
+	pcpu_relist_grow(pa, chunk);
+}
+
+static void pcpu_count_alloc(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+			     size_t size_bytes)
+{
+	struct pcpu_counts *counts = &pa->counts;
+
+	chunk->nr_areas++;
+	counts->nr_alloc++;
+	counts->nr_max_alloc = max(counts->nr_max_alloc,
+				   counts->nr_alloc - counts->nr_dealloc);
+	counts->min_alloc_bytes = min(counts->min_alloc_bytes, size_bytes);
+	counts->max_alloc_bytes = max(counts->max_alloc_bytes, size_bytes);
+}
+
+/* Make the area of a request at a place that holds it.  Not yet live. */
+static void pcpu_area_commit(struct pcpu_allocator *pa, struct pcpu_request *req,
+			     struct pcpu_chunk *chunk, unsigned int slot)
+{
+	unsigned int nr_empty_before = pa->nr_empty_rows;
+
+	pcpu_area_take(&chunk->map, slot, req->nr_slots);
+	pcpu_rows_use(pa, chunk, slot, req->nr_slots, true);
+	pcpu_count_alloc(pa, chunk, req->size_bytes);
+	pcpu_relist(pa, chunk);
+	if (!req->may_block)
+		pa->nonblock_rows += nr_empty_before - pa->nr_empty_rows;
+	req->chunk = chunk;
+	req->slot = slot;
+}
+
+/* ---- step 1: present room -------------------------------------------------- */
+
+static bool pcpu_take_in(struct pcpu_allocator *pa, struct pcpu_request *req,
+			 struct pcpu_chunk *chunk)
+{
+	unsigned int slot = pcpu_area_find(&chunk->map, req->nr_slots, req->align_slots);
+
+	if (slot == PCPU_NONE)
+		return false;
+	pcpu_area_commit(pa, req, chunk, slot);
+	pcpu_area_enliven(&chunk->map, slot);
+	return true;
+}
+
+static bool pcpu_take_present(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	unsigned int class = pcpu_fit_class(req->nr_slots);
+	struct pcpu_chunk *chunk;
+
+	lockdep_assert_held(&pa->lock);
+
+	for_each_set_bit_from(class, pa->fit_mask, PCPU_NR_FIT_CLASSES)
+		list_for_each_entry(chunk, &pa->fit[class], fit_link)
+			if (pcpu_take_in(pa, req, chunk))
+				return true;
+	return false;
+}
+
+/* ---- step 2: a place for rows that are not there yet ----------------------- */
+
+/*
+ * Where an area can go once @nr_rows rows that are ABSENT have pages.  It may
+ * begin in free slots before them and end in free slots behind.
+ */
+struct pcpu_place {
+	struct pcpu_chunk *chunk;
+	unsigned int slot;
+	unsigned int nr_rows;
+};
+
+static unsigned int pcpu_next_row(const struct pcpu_chunk *chunk, unsigned int index,
+				  bool absent)
+{
+	while (index < chunk->nr_rows &&
+	       (chunk->rows[index].state == PCPU_ROW_ABSENT) != absent)
+		index++;
+	return index;
+}
+
+static unsigned int pcpu_absent_rows_of(const struct pcpu_chunk *chunk, unsigned int slot,
+					unsigned int nr)
+{
+	unsigned int index = slot / PCPU_ROW_SLOTS, n = 0;
+
+	for (; index <= (slot + nr - 1) / PCPU_ROW_SLOTS; index++)
+		n += chunk->rows[index].state == PCPU_ROW_ABSENT;
+	return n;
+}
+
+static bool pcpu_place_in(struct pcpu_chunk *chunk, const struct pcpu_request *req,
+			  struct pcpu_place *place)
+{
+	unsigned int first, end = 0;
+
+	for (;;) {
+		unsigned int slot, limit;
+
+		first = pcpu_next_row(chunk, end, true);
+		if (first >= chunk->nr_rows)
+			return false;
+		end = pcpu_next_row(chunk, first, false);
+
+		slot = first * PCPU_ROW_SLOTS;
+		limit = end * PCPU_ROW_SLOTS;
+		slot -= pcpu_area_free_before(&chunk->map, slot, req->nr_slots - 1);
+		limit += pcpu_area_free_after(&chunk->map, limit, req->nr_slots - 1);
+		slot = ALIGN(slot, req->align_slots);
+		if (slot + req->nr_slots > limit)
+			continue;
+		place->chunk = chunk;
+		place->slot = slot;
+		place->nr_rows = pcpu_absent_rows_of(chunk, slot, req->nr_slots);
+		return true;
+	}
+}
+
+static bool pcpu_find_place(struct pcpu_allocator *pa, const struct pcpu_request *req,
+			    struct pcpu_place *place)
+{
+	struct pcpu_chunk *chunk;
+
+	lockdep_assert_held(&pa->lock);
+
+	list_for_each_entry(chunk, &pa->partial, grow_link)
+		if (pcpu_place_in(chunk, req, place))
+			return true;
+	list_for_each_entry(chunk, &pa->spare, grow_link)
+		if (pcpu_place_in(chunk, req, place))
+			return true;
+	return false;
+}
+
+static void pcpu_claim_place(struct pcpu_allocator *pa, struct pcpu_request *req,
+			     const struct pcpu_place *place)
+{
+	struct pcpu_chunk *chunk = place->chunk;
+	unsigned int index = place->slot / PCPU_ROW_SLOTS;
+	unsigned int last = (place->slot + req->nr_slots - 1) / PCPU_ROW_SLOTS;
+
+	for (; index <= last; index++)
+		if (chunk->rows[index].state == PCPU_ROW_ABSENT)
+			pcpu_row_update(pa, chunk, index, PCPU_ROW_COMING, 0);
+	if (!req->may_block)
+		pa->nonblock_rows += place->nr_rows;
+	pcpu_area_commit(pa, req, chunk, place->slot);
+}
+
+/* ---- pages in hand --------------------------------------------------------- */
+
+/**
+ * pcpu_request_init - an empty request
+ * @req: the request
+ * @gfp: mask for backing allocations
+ */
+void pcpu_request_init(struct pcpu_request *req, gfp_t gfp)
+{
+	*req = (struct pcpu_request){
+		.backing_gfp = gfp,
+		.may_block = gfpflags_allow_blocking(gfp),
+		.may_populate = true,
+	};
+	INIT_LIST_HEAD(&req->pages);
+	INIT_LIST_HEAD(&req->ext_pages);
+}
+
+static void pcpu_free_page_list(struct list_head *pages)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, pages, lru) {
+		list_del(&page->lru);
+		__free_page(page);
+	}
+}
+
+static struct page *pcpu_pop_page(struct list_head *pages)
+{
+	struct page *page = list_first_entry(pages, struct page, lru);
+
+	list_del(&page->lru);
+	return page;
+}
+
+/**
+ * pcpu_request_drop - give back what a request holds and did not use
+ * @req: the request
+ *
+ * Context: any that the request was made in.
+ */
+void pcpu_request_drop(struct pcpu_request *req)
+{
+	pcpu_free_page_list(&req->pages);
+	pcpu_free_page_list(&req->ext_pages);
+	req->nr_rows = 0;
+}
+
+static bool pcpu_get_page(struct list_head *pages, int node, gfp_t gfp)
+{
+	struct page *page = alloc_pages_node(node, gfp, 0);
+
+	if (page)
+		list_add_tail(&page->lru, pages);
+	return page;
+}
+
+static bool pcpu_get_row(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	unsigned int cpu, i;
+
+	for_each_cpu(cpu, pa->geo.cpus)
+		if (!pcpu_get_page(&req->pages, cpu_to_node(cpu),
+				   req->backing_gfp | __GFP_HIGHMEM))
+			return false;
+	if (!pcpu_need_ext())
+		return true;
+	for (i = 0; i < PCPU_EXT_ROW_PAGES; i++)
+		if (!pcpu_get_page(&req->ext_pages, NUMA_NO_NODE,
+				   req->backing_gfp | __GFP_ZERO))
+			return false;
+	return true;
+}
+
+/**
+ * pcpu_request_get_rows - take the pages for rows, each CPU's from its node
+ * @pa: the allocator
+ * @req: the request; its list grows
+ * @nr_rows: rows that it must have in hand
+ *
+ * Context: no lock; sleeps and reclaims as the request's mask allows.
+ * Return: 0, or -ENOMEM and the request has no pages any more
+ */
+int pcpu_request_get_rows(struct pcpu_allocator *pa, struct pcpu_request *req,
+			  unsigned int nr_rows)
+{
+	if (!req->may_block && nr_rows > max(PCPU_NONBLOCK_PAGES / pa->geo.nr_cpus, 1U))
+		goto fail;
+	while (req->nr_rows < nr_rows) {
+		if (!pcpu_get_row(pa, req))
+			goto fail;
+		req->nr_rows++;
+	}
+	return 0;
+fail:
+	pcpu_request_drop(req);
+	return -ENOMEM;
+}
+
+/* ---- map and publish ------------------------------------------------------- */
+
+static void pcpu_row_set_ext(struct pcpu_chunk *chunk, unsigned int index,
+			     struct list_head *ext_pages)
+{
+	unsigned int i;
+
+	if (!chunk->ext)
+		return;
+	for (i = 0; i < PCPU_EXT_ROW_PAGES; i++)
+		chunk->ext[index * PCPU_EXT_ROW_PAGES + i] = pcpu_pop_page(ext_pages);
+}
+
+static void pcpu_row_clear_ext(struct pcpu_chunk *chunk, unsigned int index,
+			       struct list_head *ext_pages)
+{
+	unsigned int i;
+
+	if (!chunk->ext)
+		return;
+	for (i = 0; i < PCPU_EXT_ROW_PAGES; i++) {
+		struct page **ext = &chunk->ext[index * PCPU_EXT_ROW_PAGES + i];
+
+		list_add_tail(&(*ext)->lru, ext_pages);
+		*ext = NULL;
+	}
+}
+
+/* COMING rows are those of the task that claimed them: their state holds still. */
+static bool pcpu_row_is_coming(const struct pcpu_chunk *chunk, unsigned int index)
+{
+	return data_race(READ_ONCE(chunk->rows[index].state)) == PCPU_ROW_COMING;
+}
+
+/* Map the COMING rows of [first, last] with the pages in hand. */
+static int pcpu_map_coming(struct pcpu_allocator *pa, struct pcpu_request *req,
+			   struct pcpu_chunk *chunk, unsigned int first, unsigned int last)
+{
+	unsigned int index;
+
+	for (index = first; index <= last; index++) {
+		if (!pcpu_row_is_coming(chunk, index))
+			continue;
+		pcpu_row_set_ext(chunk, index, &req->ext_pages);
+		req->nr_rows--;
+		if (WARN_ON_ONCE(pa->backend->map_row(pa, chunk, index, &req->pages)))
+			return -EIO;
+	}
+	pa->backend->map_flush(pa, chunk, first, last - first + 1);
+	return 0;
+}
+
+/* Open what of a COMING row lies outside the area [slot, end), and publish it. */
+static void pcpu_publish_row(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+			     unsigned int index, unsigned int slot, unsigned int end)
+{
+	unsigned int row_start = index * PCPU_ROW_SLOTS;
+	unsigned int row_end = row_start + PCPU_ROW_SLOTS;
+
+	slot = clamp(slot, row_start, row_end);
+	end = clamp(end, row_start, row_end);
+	pcpu_row_update(pa, chunk, index, PCPU_ROW_PRESENT, end - slot);
+	pcpu_area_open(&chunk->map, row_start, slot - row_start);
+	pcpu_area_open(&chunk->map, end, row_end - end);
+}
+
+static void pcpu_wake_waiters(struct pcpu_allocator *pa)
+{
+	if (wq_has_sleeper(&pa->published))
+		wake_up_all(&pa->published);
+}
+
+static int pcpu_map_and_publish(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	struct pcpu_chunk *chunk = req->chunk;
+	unsigned int end = req->slot + req->nr_slots;
+	unsigned int first = req->slot / PCPU_ROW_SLOTS;
+	unsigned int last = (end - 1) / PCPU_ROW_SLOTS, index;
+	unsigned long flags;
+
+	/* A bug below: keep the rows out of use for good, and stay up. */
+	if (pcpu_map_coming(pa, req, chunk, first, last))
+		return -EIO;
+
+	spin_lock_irqsave(&pa->lock, flags);
+	for (index = first; index <= last; index++)
+		if (chunk->rows[index].state == PCPU_ROW_COMING)
+			pcpu_publish_row(pa, chunk, index, req->slot, end);
+	pcpu_area_enliven(&chunk->map, req->slot);
+	pcpu_relist(pa, chunk);
+	pa->publish_seq++;
+	spin_unlock_irqrestore(&pa->lock, flags);
+	pcpu_wake_waiters(pa);
+	return 0;
+}
+
+/**
+ * pcpu_chunk_add_row - make one ABSENT row present and leave it empty
+ * @pa: the allocator
+ * @req: a request with a row in hand
+ *
+ * The row is taken from a chunk that is in use, else from a spare one.
+ *
+ * Context: any that the request may populate in; takes the lock.
+ * Return: false if no chunk has an ABSENT row
+ */
+bool pcpu_chunk_add_row(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	struct pcpu_chunk *chunk;
+	unsigned long flags;
+	unsigned int index;
+
+	spin_lock_irqsave(&pa->lock, flags);
+	chunk = list_first_entry_or_null(&pa->partial, struct pcpu_chunk, grow_link);
+	if (!chunk)
+		chunk = list_first_entry_or_null(&pa->spare, struct pcpu_chunk, grow_link);
+	if (!chunk || chunk->rows_fixed) {
+		spin_unlock_irqrestore(&pa->lock, flags);
+		return false;
+	}
+	index = pcpu_next_row(chunk, 0, true);
+	pcpu_row_update(pa, chunk, index, PCPU_ROW_COMING, 0);
+	pcpu_relist(pa, chunk);
+	spin_unlock_irqrestore(&pa->lock, flags);
+
+	if (pcpu_map_coming(pa, req, chunk, index, index))
+		return false;
+
+	spin_lock_irqsave(&pa->lock, flags);
+	pcpu_publish_row(pa, chunk, index, 0, 0);
+	pcpu_relist(pa, chunk);
+	pa->publish_seq++;
+	spin_unlock_irqrestore(&pa->lock, flags);
+	pcpu_wake_waiters(pa);
+	return true;
+}
+
+/* ---- chunks: memory, index, life ------------------------------------------- */
+
+/* The parts of a chunk's one block of memory. */
+struct pcpu_chunk_layout {
+	size_t rows;
+	size_t ext;
+	size_t maps;
+	size_t end;
+};
+
+static struct pcpu_chunk_layout pcpu_chunk_layout(unsigned int nr_rows, bool has_ext)
+{
+	unsigned int nr_ext = has_ext ? nr_rows * PCPU_EXT_ROW_PAGES : 0;
+	struct pcpu_chunk_layout at;
+
+	at.rows = ALIGN(sizeof(struct pcpu_chunk), sizeof(long));
+	at.ext = ALIGN(at.rows + nr_rows * sizeof(struct pcpu_row), sizeof(long));
+	at.maps = at.ext + nr_ext * sizeof(struct page *);
+	at.end = at.maps + pcpu_area_storage_bytes(nr_rows * PCPU_ROW_SLOTS);
+	return at;
+}
+
+/**
+ * pcpu_chunk_bytes - memory for a chunk's metadata
+ * @nr_rows: pages of a unit that it serves
+ * @has_ext: with memory cgroup and allocation tag entries
+ *
+ * Return: bytes
+ */
+size_t pcpu_chunk_bytes(unsigned int nr_rows, bool has_ext)
+{
+	return pcpu_chunk_layout(nr_rows, has_ext).end;
+}
+
+/**
+ * pcpu_chunk_init - make a chunk whose rows are all ABSENT
+ * @storage: pcpu_chunk_bytes() of zeroed memory
+ * @nr_rows: pages of a unit that it serves
+ * @has_ext: with memory cgroup and allocation tag entries
+ *
+ * Return: the chunk; base_addr and backing are the caller's to set
+ */
+struct pcpu_chunk *pcpu_chunk_init(void *storage, unsigned int nr_rows, bool has_ext)
+{
+	struct pcpu_chunk_layout at = pcpu_chunk_layout(nr_rows, has_ext);
+	struct pcpu_chunk *chunk = storage;
+	unsigned int i;
+
+	pcpu_area_init(&chunk->map, nr_rows * PCPU_ROW_SLOTS, storage + at.maps);
+	chunk->nr_rows = nr_rows;
+	chunk->end_slot = chunk->map.nr_slots;
+	chunk->rows = storage + at.rows;
+	chunk->ext = has_ext ? storage + at.ext : NULL;
+	chunk->nr_rows_in[PCPU_ROW_ABSENT] = nr_rows;
+	chunk->fit_class = PCPU_NONE;
+	INIT_LIST_HEAD(&chunk->fit_link);
+	INIT_LIST_HEAD(&chunk->grow_link);
+	INIT_LIST_HEAD(&chunk->link);
+	for (i = 0; i < PCPU_INDEX_ENTRIES; i++) {
+		INIT_HLIST_NODE(&chunk->index[i].node);
+		chunk->index[i].chunk = chunk;
+	}
+	return chunk;
+}
+
+/**
+ * pcpu_chunk_add_boot - put a part of the first chunk into service
+ * @pa: the allocator
+ * @chunk: from pcpu_chunk_init(), with its base_addr
+ * @first_slot: the first slot that it serves
+ * @nr_slots: how many
+ * @reserved: it is the reserved part
+ *
+ * Context: boot, one CPU, before any other use of @pa.
+ */
+void __init pcpu_chunk_add_boot(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+				unsigned int first_slot, unsigned int nr_slots, bool reserved)
+{
+	unsigned int index;
+	unsigned long flags;
+
+	chunk->boot = true;
+	chunk->rows_fixed = true;
+	chunk->first_slot = first_slot;
+	chunk->end_slot = first_slot + nr_slots;
+
+	spin_lock_irqsave(&pa->lock, flags);
+	if (reserved)
+		pa->reserved = chunk;
+	else
+		pa->first = chunk;
+	for (index = 0; index < chunk->nr_rows; index++) {
+		unsigned int row_start = index * PCPU_ROW_SLOTS;
+		unsigned int row_end = row_start + PCPU_ROW_SLOTS;
+		unsigned int served = min(row_end, chunk->end_slot) -
+				      max(row_start, chunk->first_slot);
+
+		pcpu_row_update(pa, chunk, index, PCPU_ROW_PRESENT, PCPU_ROW_SLOTS - served);
+	}
+	pcpu_area_open(&chunk->map, first_slot, nr_slots);
+	pcpu_relist(pa, chunk);
+	spin_unlock_irqrestore(&pa->lock, flags);
+}
+
+static struct hlist_head *pcpu_index_bucket(struct pcpu_allocator *pa, unsigned long number)
+{
+	return &pa->index[hash_long(number, PCPU_INDEX_BITS)];
+}
+
+static void pcpu_index_add(struct pcpu_allocator *pa, struct pcpu_chunk *chunk)
+{
+	unsigned long number = chunk->base_addr >> pa->index_shift;
+	unsigned long last = (chunk->base_addr + pa->geo.unit_bytes - 1) >> pa->index_shift;
+	unsigned int i;
+
+	for (i = 0; number <= last; number++, i++)
+		hlist_add_head_rcu(&chunk->index[i].node, pcpu_index_bucket(pa, number));
+}
+
+static void pcpu_index_del(struct pcpu_chunk *chunk)
+{
+	unsigned int i;
+
+	for (i = 0; i < PCPU_INDEX_ENTRIES; i++)
+		if (!hlist_unhashed(&chunk->index[i].node))
+			hlist_del_rcu(&chunk->index[i].node);
+}
+
+static bool pcpu_chunk_has(const struct pcpu_chunk *chunk, unsigned long addr)
+{
+	unsigned long offset_bytes = addr - chunk->base_addr;
+
+	return offset_bytes >= pcpu_slots_to_bytes(chunk->first_slot) &&
+	       offset_bytes < pcpu_slots_to_bytes(chunk->end_slot);
+}
+
+/* Under RCU, or the lock. */
+static struct pcpu_chunk *pcpu_chunk_of(struct pcpu_allocator *pa, unsigned long addr)
+{
+	struct pcpu_index_entry *entry;
+
+	if (pa->first && pcpu_chunk_has(pa->first, addr))
+		return pa->first;
+	if (pa->reserved && pcpu_chunk_has(pa->reserved, addr))
+		return pa->reserved;
+	hlist_for_each_entry_rcu(entry, pcpu_index_bucket(pa, addr >> pa->index_shift), node)
+		if (pcpu_chunk_has(entry->chunk, addr))
+			return entry->chunk;
+	return NULL;
+}
+
+/* Chunks whose rows are fixed have their extensions for good. */
+static void pcpu_chunk_free_ext(struct pcpu_chunk *chunk)
+{
+	unsigned int i;
+
+	if (!chunk->ext)
+		return;
+	for (i = 0; i < chunk->nr_rows * PCPU_EXT_ROW_PAGES && chunk->ext[i]; i++)
+		__free_page(chunk->ext[i]);
+}
+
+static bool pcpu_chunk_fill_ext(struct pcpu_chunk *chunk, gfp_t gfp)
+{
+	unsigned int i;
+
+	if (!chunk->ext)
+		return true;
+	for (i = 0; i < chunk->nr_rows * PCPU_EXT_ROW_PAGES; i++) {
+		chunk->ext[i] = alloc_pages_node(NUMA_NO_NODE, gfp | __GFP_ZERO, 0);
+		if (!chunk->ext[i])
+			return false;
+	}
+	return true;
+}
+
+/**
+ * pcpu_request_get_chunk - build a chunk, for publication by this request
+ * @pa: the allocator
+ * @req: the request; its new_chunk is set
+ *
+ * Context: may sleep; no lock.  Page tables take no mask: they are allocated
+ * as GFP_KERNEL within the scope that the backend sets from the mask.
+ * Return: 0 or -ENOMEM
+ */
+int pcpu_request_get_chunk(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	unsigned int nr_rows = pa->geo.unit_pages;
+	bool has_ext = pcpu_need_ext();
+	struct pcpu_chunk *chunk;
+	void *storage;
+
+	/* Until then the first chunk must do. */
+	if (WARN_ON_ONCE(!slab_is_available()))
+		return -ENOMEM;
+	storage = kvzalloc(pcpu_chunk_bytes(nr_rows, has_ext), req->backing_gfp);
+	if (!storage)
+		return -ENOMEM;
+	chunk = pcpu_chunk_init(storage, nr_rows, has_ext);
+	chunk->rows_fixed = pa->backend->rows_fixed;
+	if (chunk->rows_fixed && !pcpu_chunk_fill_ext(chunk, req->backing_gfp))
+		goto fail;
+	if (pa->backend->create(pa, chunk, req->backing_gfp))
+		goto fail;
+	trace_percpu_create_chunk((void *)chunk->base_addr);
+	req->new_chunk = chunk;
+	return 0;
+
+fail:
+	pcpu_chunk_free_ext(chunk);
+	kvfree(storage);
+	return -ENOMEM;
+}
+
+static void pcpu_publish_chunk(struct pcpu_allocator *pa, struct pcpu_chunk *chunk)
+{
+	unsigned int index;
+
+	lockdep_assert_held(&pa->lock);
+
+	pa->nr_rows_in[PCPU_ROW_ABSENT] += chunk->nr_rows;
+	list_add_tail(&chunk->link, &pa->chunks);
+	pa->nr_chunks++;
+	pa->counts.nr_max_chunks = max(pa->counts.nr_max_chunks, pa->nr_chunks);
+	pcpu_index_add(pa, chunk);
+	if (chunk->rows_fixed) {
+		for (index = 0; index < chunk->nr_rows; index++)
+			pcpu_row_update(pa, chunk, index, PCPU_ROW_PRESENT, 0);
+		pcpu_area_open(&chunk->map, 0, chunk->map.nr_slots);
+	}
+	pcpu_relist(pa, chunk);
+	pa->publish_seq++;
+}
+
+/**
+ * pcpu_chunk_add_new - put the chunk that a request has built into service
+ * @pa: the allocator
+ * @req: the request
+ *
+ * Context: takes the lock.
+ */
+void pcpu_chunk_add_new(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&pa->lock, flags);
+	pcpu_publish_chunk(pa, req->new_chunk);
+	req->new_chunk = NULL;
+	spin_unlock_irqrestore(&pa->lock, flags);
+	pcpu_wake_waiters(pa);
+}
+
+static void pcpu_unpublish_chunk(struct pcpu_allocator *pa, struct pcpu_chunk *chunk)
+{
+	unsigned int state;
+
+	lockdep_assert_held(&pa->lock);
+
+	if (chunk->fit_class != PCPU_NONE) {
+		list_del(&chunk->fit_link);
+		if (list_empty(&pa->fit[chunk->fit_class]))
+			__clear_bit(chunk->fit_class, pa->fit_mask);
+	}
+	list_del(&chunk->grow_link);
+	pa->nr_spare_chunks--;
+	list_del(&chunk->link);
+	pa->nr_chunks--;
+	for (state = 0; state < PCPU_NR_ROW_STATES; state++)
+		pa->nr_rows_in[state] -= chunk->nr_rows_in[state];
+	pa->nr_empty_rows -= chunk->nr_empty_rows;
+	pcpu_index_del(chunk);
+}
+
+/**
+ * pcpu_chunk_retire_spare - destroy a spare chunk
+ * @pa: the allocator
+ * @keep_chunks: spare chunks to keep
+ *
+ * Context: may sleep; takes the lock.
+ * Return: true if there was one too many
+ */
+bool pcpu_chunk_retire_spare(struct pcpu_allocator *pa, unsigned int keep_chunks)
+{
+	struct pcpu_chunk *chunk = NULL;
+	unsigned long flags;
+
+	spin_lock_irqsave(&pa->lock, flags);
+	if (pa->nr_spare_chunks > keep_chunks) {
+		chunk = list_last_entry(&pa->spare, struct pcpu_chunk, grow_link);
+		pcpu_unpublish_chunk(pa, chunk);
+	}
+	spin_unlock_irqrestore(&pa->lock, flags);
+	if (!chunk)
+		return false;
+
+	trace_percpu_destroy_chunk((void *)chunk->base_addr);
+	pa->backend->destroy(pa, chunk);
+	if (chunk->rows_fixed)
+		pcpu_chunk_free_ext(chunk);
+	kvfree_rcu(chunk, rcu);
+	return true;
+}
+
+/* ---- a whole allocation ----------------------------------------------------- */
+
+enum pcpu_step {
+	PCPU_STEP_DONE,		/* the area is there */
+	PCPU_STEP_MAP,		/* the area is claimed, its rows are COMING */
+	PCPU_STEP_GET_ROWS,	/* more rows must be in hand */
+	PCPU_STEP_GET_CHUNK,	/* no chunk has a place */
+	PCPU_STEP_FAIL,
+};
+
+/* One hold of the lock: take what can be taken, or say what is missing. */
+static enum pcpu_step pcpu_try(struct pcpu_allocator *pa, struct pcpu_request *req,
+			       struct pcpu_place *place)
+{
+	if (req->new_chunk) {
+		pcpu_publish_chunk(pa, req->new_chunk);
+		req->new_chunk = NULL;
+	}
+	if (req->reserved && pa->reserved) {
+		if (pcpu_take_in(pa, req, pa->reserved))
+			return PCPU_STEP_DONE;
+		req->fail = PCPU_FAIL_RESERVED;
+		return PCPU_STEP_FAIL;
+	}
+	if (pcpu_take_present(pa, req))
+		return PCPU_STEP_DONE;
+	if (req->may_populate && pcpu_find_place(pa, req, place)) {
+		if (place->nr_rows > req->nr_rows)
+			return PCPU_STEP_GET_ROWS;
+		pcpu_claim_place(pa, req, place);
+		return PCPU_STEP_MAP;
+	}
+	if (req->may_block)
+		return PCPU_STEP_GET_CHUNK;
+	req->fail = PCPU_FAIL_ROOM;
+	return PCPU_STEP_FAIL;
+}
+
+/*
+ * Many tasks that find the same row missing must not all take pages for it.
+ * Over the cap a task waits until something is published, but never longer
+ * than a jiffy: those at work may be in reclaim that it must not depend on.
+ */
+static bool pcpu_pause(struct pcpu_allocator *pa, struct pcpu_request *req, unsigned int seq)
+{
+	if (!req->may_block || req->nr_pauses == PCPU_MAX_PAUSES ||
+	    atomic_read(&pa->nr_preparing) < PCPU_PREPARE_CAP)
+		return false;
+	req->nr_pauses++;
+	wait_event_killable_timeout(pa->published,
+				    READ_ONCE(pa->publish_seq) != seq ||
+				    atomic_read(&pa->nr_preparing) < PCPU_PREPARE_CAP, 1);
+	return true;
+}
+
+/* Get what @step misses.  0 if it is worth another try. */
+static int pcpu_prepare(struct pcpu_allocator *pa, struct pcpu_request *req,
+			enum pcpu_step step, const struct pcpu_place *place,
+			unsigned int seq)
+{
+	int err;
+
+	if (req->may_block && fatal_signal_pending(current)) {
+		req->fail = PCPU_FAIL_KILLED;
+		return -EINTR;
+	}
+	if (pcpu_pause(pa, req, seq))
+		return 0;
+
+	atomic_inc(&pa->nr_preparing);
+	if (step == PCPU_STEP_GET_ROWS) {
+		req->fail = PCPU_FAIL_PAGES;
+		err = pcpu_request_get_rows(pa, req, place->nr_rows);
+	} else {
+		req->fail = PCPU_FAIL_CHUNK;
+		err = pcpu_request_get_chunk(pa, req);
+	}
+	atomic_dec(&pa->nr_preparing);
+	return err;
+}
+
+/**
+ * pcpu_chunk_alloc - find or make room for a request
+ * @pa: the allocator
+ * @req: the request; on success its chunk and slot are set, else its fail
+ *
+ * The area's memory is not zeroed.
+ *
+ * Context: as the request says.  Takes the lock, but holds none while memory
+ * is allocated or mapped.
+ * Return: 0, -ENOMEM, -EINTR after a fatal signal, or -EIO after a bug
+ */
+int pcpu_chunk_alloc(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	unsigned int nr_tries = 0, seq;
+	struct pcpu_place place;
+	enum pcpu_step step;
+	unsigned long flags;
+	int err;
+
+	for (;;) {
+		spin_lock_irqsave(&pa->lock, flags);
+		step = pcpu_try(pa, req, &place);
+		seq = pa->publish_seq;
+		spin_unlock_irqrestore(&pa->lock, flags);
+
+		err = 0;
+		if (step == PCPU_STEP_DONE)
+			break;
+		err = -ENOMEM;
+		if (step == PCPU_STEP_FAIL)
+			break;
+		if (step == PCPU_STEP_MAP) {
+			req->fail = PCPU_FAIL_BROKEN;
+			err = pcpu_map_and_publish(pa, req);
+			break;
+		}
+		if (!req->may_block && ++nr_tries > PCPU_NONBLOCK_TRIES) {
+			req->fail = PCPU_FAIL_ROOM;
+			break;
+		}
+		err = pcpu_prepare(pa, req, step, &place, seq);
+		if (err)
+			break;
+	}
+	if (!err)
+		req->fail = PCPU_FAIL_NOT;
+	pcpu_request_drop(req);
+	return err;
+}
+
+/* ---- frees ------------------------------------------------------------------- */
+
+/**
+ * pcpu_chunk_claim - become the one who frees the area at an address
+ * @pa: the allocator
+ * @addr: what may be an area's address
+ * @slot: set to its first slot
+ * @nr_slots: set to its length
+ *
+ * A live area keeps its chunk, so after the claim the chunk stays until
+ * pcpu_chunk_release().
+ *
+ * Context: any, no lock.
+ * Return: the chunk, or NULL where no live area starts at @addr
+ */
+struct pcpu_chunk *pcpu_chunk_claim(struct pcpu_allocator *pa, unsigned long addr,
+				    unsigned int *slot, unsigned int *nr_slots)
+{
+	struct pcpu_chunk *chunk;
+
+	*nr_slots = 0;
+	if (!IS_ALIGNED(addr, PCPU_MIN_ALLOC_SIZE))
+		return NULL;
+	rcu_read_lock();
+	chunk = pcpu_chunk_of(pa, addr);
+	if (chunk) {
+		*slot = (addr - chunk->base_addr) >> PCPU_MIN_ALLOC_SHIFT;
+		*nr_slots = pcpu_area_claim(&chunk->map, *slot);
+	}
+	rcu_read_unlock();
+	return *nr_slots ? chunk : NULL;
+}
+
+/**
+ * pcpu_chunk_release - return a claimed area's slots
+ * @pa: the allocator
+ * @chunk: from pcpu_chunk_claim()
+ * @slot: likewise
+ * @nr_slots: likewise
+ *
+ * Context: any but NMI; takes the lock.  @chunk may be gone on return.
+ */
+void pcpu_chunk_release(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+			unsigned int slot, unsigned int nr_slots)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&pa->lock, flags);
+	pcpu_area_give(&chunk->map, slot, nr_slots);
+	pcpu_rows_use(pa, chunk, slot, nr_slots, false);
+	chunk->nr_areas--;
+	pa->counts.nr_dealloc++;
+	pcpu_relist(pa, chunk);
+	spin_unlock_irqrestore(&pa->lock, flags);
+}
+
+/**
+ * pcpu_chunk_ext - what is remembered of the object at a slot
+ * @chunk: its chunk
+ * @slot: its first slot
+ *
+ * Context: the caller owns the object.
+ * Return: the entry, or NULL in chunks that have none
+ */
+struct pcpu_ext *pcpu_chunk_ext(const struct pcpu_chunk *chunk, unsigned int slot)
+{
+	struct pcpu_ext *entries;
+
+	if (!chunk->ext)
+		return NULL;
+	entries = page_address(chunk->ext[slot / PCPU_EXT_PER_PAGE]);
+	return entries + slot % PCPU_EXT_PER_PAGE;
+}
+
+/* ---- giving rows back --------------------------------------------------------- */
+
+struct pcpu_going {
+	struct pcpu_chunk *chunk;
+	unsigned int index;
+};
+
+/* Close empty rows, from the newest chunk and its last row downward. */
+static unsigned int pcpu_pick_going(struct pcpu_allocator *pa, unsigned int keep_rows,
+				    struct pcpu_going *going, unsigned int max)
+{
+	struct pcpu_chunk *chunk;
+	unsigned int index, nr = 0;
+
+	lockdep_assert_held(&pa->lock);
+
+	list_for_each_entry_reverse(chunk, &pa->chunks, link) {
+		if (chunk->rows_fixed)
+			continue;
+		for (index = chunk->nr_rows; index-- && chunk->nr_empty_rows;) {
+			if (nr == max || pa->nr_empty_rows <= keep_rows)
+				return nr;
+			if (!pcpu_row_is_empty(&chunk->rows[index]))
+				continue;
+			pcpu_area_close(&chunk->map, index * PCPU_ROW_SLOTS, PCPU_ROW_SLOTS);
+			pcpu_row_update(pa, chunk, index, PCPU_ROW_GOING, 0);
+			pcpu_relist(pa, chunk);
+			going[nr++] = (struct pcpu_going){ chunk, index };
+		}
+	}
+	return nr;
+}
+
+/* Unmap the rows, flush the TLB once, and only then free their pages. */
+static void pcpu_unmap_going(struct pcpu_allocator *pa, const struct pcpu_going *going,
+			     unsigned int nr)
+{
+	unsigned long start = ULONG_MAX, end = 0;
+	LIST_HEAD(pages);
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		struct pcpu_chunk *chunk = going[i].chunk;
+		size_t offset_bytes = going[i].index * PAGE_SIZE;
+
+		pa->backend->unmap_row(pa, chunk, going[i].index, &pages);
+		pcpu_row_clear_ext(chunk, going[i].index, &pages);
+		start = min(start, pcpu_chunk_addr(pa, chunk, pa->geo.low_cpu, offset_bytes));
+		end = max(end, pcpu_chunk_addr(pa, chunk, pa->geo.high_cpu,
+					       offset_bytes + PAGE_SIZE));
+	}
+	pa->backend->unmap_flush(pa, start, end);
+	pcpu_free_page_list(&pages);
+}
+
+/**
+ * pcpu_chunk_give_back - free the pages of empty rows
+ * @pa: the allocator
+ * @keep_rows: empty rows to keep
+ * @max_rows: rows to give back at most
+ *
+ * Context: may sleep, interrupts on; takes the lock.
+ * Return: rows given back
+ */
+unsigned int pcpu_chunk_give_back(struct pcpu_allocator *pa, unsigned int keep_rows,
+				  unsigned int max_rows)
+{
+	struct pcpu_going going[PCPU_GIVE_BACK_BATCH];
+	unsigned long flags;
+	unsigned int nr, i;
+
+	spin_lock_irqsave(&pa->lock, flags);
+	nr = pcpu_pick_going(pa, keep_rows, going, min(max_rows, PCPU_GIVE_BACK_BATCH));
+	spin_unlock_irqrestore(&pa->lock, flags);
+	if (!nr)
+		return 0;
+
+	pcpu_unmap_going(pa, going, nr);
+
+	spin_lock_irqsave(&pa->lock, flags);
+	for (i = 0; i < nr; i++) {
+		pcpu_row_update(pa, going[i].chunk, going[i].index, PCPU_ROW_ABSENT, 0);
+		pcpu_relist(pa, going[i].chunk);
+	}
+	spin_unlock_irqrestore(&pa->lock, flags);
+	return nr;
+}
+
+/**
+ * pcpu_allocator_init - make an allocator without chunks
+ * @pa: the allocator, zeroed but for its geometry
+ * @backend: where memory comes from
+ *
+ * Context: boot, or a test; before any other use.
+ */
+void pcpu_allocator_init(struct pcpu_allocator *pa, const struct pcpu_backend *backend)
+{
+	unsigned int i;
+
+	pa->backend = backend;
+	pa->index_shift = ilog2(pa->geo.unit_bytes);
+	spin_lock_init(&pa->lock);
+	for (i = 0; i < PCPU_NR_FIT_CLASSES; i++)
+		INIT_LIST_HEAD(&pa->fit[i]);
+	INIT_LIST_HEAD(&pa->partial);
+	INIT_LIST_HEAD(&pa->spare);
+	INIT_LIST_HEAD(&pa->chunks);
+	for (i = 0; i < ARRAY_SIZE(pa->index); i++)
+		INIT_HLIST_HEAD(&pa->index[i]);
+	init_waitqueue_head(&pa->published);
+	pa->counts.min_alloc_bytes = pa->geo.unit_bytes;
+}
