@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * percpu-validate.c - every invariant of the percpu allocator, checked
+ *
+ * For tests, and after each pass of the worker with CONFIG_DEBUG_VM.  Reads
+ * all and changes nothing.  The first few broken invariants are printed.
+ */
+#define pr_fmt(fmt) "percpu: invariant broken: " fmt
+
+#include "percpu-internal.h"
+
+struct pcpu_check {
+	struct pcpu_allocator *pa;
+	unsigned int nr_broken;
+	/* summed over the chunks, to compare with the allocator's counters */
+	unsigned int nr_rows_in[PCPU_NR_ROW_STATES];
+	unsigned int nr_empty_rows;
+	unsigned int nr_spare_chunks;
+	unsigned int nr_chunks;
+	u64 nr_areas;
+};
+
+#define pcpu_expect(check, chunk, cond, fmt, ...)				\
+do {										\
+	if (!(cond) && (check)->nr_broken++ < 10)				\
+		pr_err("chunk %#lx: %s" fmt "\n",				\
+		       (chunk) ? ((struct pcpu_chunk *)(chunk))->base_addr : 0UL, \
+		       #cond, ##__VA_ARGS__);					\
+} while (0)
+
+static bool pcpu_run_same(struct pcpu_run a, struct pcpu_run b)
+{
+	return a.head_slots == b.head_slots && a.tail_slots == b.tail_slots &&
+	       a.best_slots == b.best_slots;
+}
+
+/* The tree says what the bits say. */
+static void pcpu_check_tree(struct pcpu_check *check, struct pcpu_chunk *chunk)
+{
+	struct pcpu_area_map *map = &chunk->map;
+	unsigned int nr_blocks = map->nr_slots >> PCPU_BLOCK_SHIFT, i;
+
+	for (i = 0; i < nr_blocks; i++)
+		pcpu_expect(check, chunk,
+			    pcpu_run_same(map->tree[map->nr_leaves + i],
+					  pcpu_area_scan_block(map, i)), " (block %u)", i);
+	for (i = map->nr_leaves - 1; i; i--) {
+		u32 half_slots = (map->nr_leaves << PCPU_BLOCK_SHIFT) >> (ilog2(i) + 1);
+
+		pcpu_expect(check, chunk,
+			    pcpu_run_same(map->tree[i],
+					  pcpu_area_join(map->tree[2 * i],
+							 map->tree[2 * i + 1], half_slots)),
+			    " (node %u)", i);
+	}
+}
+
+/*
+ * Walk areas from end mark to end mark.  Their starts are not recorded but for
+ * live ones, so what can be said is: a live area has an end, is busy all
+ * through, and no other live area starts in it.
+ */
+static void pcpu_check_areas(struct pcpu_check *check, struct pcpu_chunk *chunk)
+{
+	struct pcpu_area_map *map = &chunk->map;
+	unsigned int slot, nr, nr_live = 0, nr_ends;
+
+	for (slot = find_next_bit(map->live, map->nr_slots, 0); slot < map->nr_slots;
+	     slot = find_next_bit(map->live, map->nr_slots, slot + 1)) {
+		nr_live++;
+		nr = pcpu_area_length(map, slot);
+		pcpu_expect(check, chunk, nr, " (slot %u)", slot);
+		if (!nr)
+			continue;
+		pcpu_expect(check, chunk,
+			    find_next_zero_bit(map->busy, map->nr_slots, slot) >= slot + nr,
+			    " (slot %u, %u slots)", slot, nr);
+		pcpu_expect(check, chunk,
+			    find_next_bit(map->live, map->nr_slots, slot + 1) >= slot + nr,
+			    " (slot %u, %u slots)", slot, nr);
+	}
+	/* Areas that are being freed, or whose rows are coming, are not live. */
+	nr_ends = bitmap_weight(map->ends, map->nr_slots);
+	pcpu_expect(check, chunk, nr_ends == chunk->nr_areas, " (%u ends, %u areas)",
+		    nr_ends, chunk->nr_areas);
+	pcpu_expect(check, chunk, nr_live <= chunk->nr_areas, " (%u live, %u areas)",
+		    nr_live, chunk->nr_areas);
+	check->nr_areas += chunk->nr_areas;
+}
+
+static void pcpu_check_row(struct pcpu_check *check, struct pcpu_chunk *chunk,
+			   unsigned int index, unsigned int *used_in_present)
+{
+	unsigned int start = index * PCPU_ROW_SLOTS, end = start + PCPU_ROW_SLOTS;
+	const struct pcpu_row *row = &chunk->rows[index];
+	unsigned int busy = bitmap_weight(chunk->map.busy, end) -
+			    bitmap_weight(chunk->map.busy, start);
+
+	switch (row->state) {
+	case PCPU_ROW_PRESENT:
+		pcpu_expect(check, chunk, busy == row->used_slots,
+			    " (row %u, %u busy, %u used)", index, busy, row->used_slots);
+		break;
+	case PCPU_ROW_COMING:
+		pcpu_expect(check, chunk, busy == PCPU_ROW_SLOTS, " (row %u)", index);
+		break;
+	case PCPU_ROW_ABSENT:
+	case PCPU_ROW_GOING:
+		pcpu_expect(check, chunk, busy == PCPU_ROW_SLOTS, " (row %u)", index);
+		pcpu_expect(check, chunk, !row->used_slots, " (row %u)", index);
+		break;
+	default:
+		pcpu_expect(check, chunk, row->state < PCPU_NR_ROW_STATES, " (row %u)", index);
+	}
+	pcpu_expect(check, chunk, !chunk->rows_fixed || row->state == PCPU_ROW_PRESENT,
+		    " (row %u)", index);
+	*used_in_present += row->used_slots;
+}
+
+static void pcpu_check_rows(struct pcpu_check *check, struct pcpu_chunk *chunk)
+{
+	unsigned int nr_rows_in[PCPU_NR_ROW_STATES] = {};
+	unsigned int index, state, used = 0, nr_empty = 0;
+
+	for (index = 0; index < chunk->nr_rows; index++) {
+		const struct pcpu_row *row = &chunk->rows[index];
+
+		pcpu_check_row(check, chunk, index, &used);
+		if (row->state < PCPU_NR_ROW_STATES)
+			nr_rows_in[row->state]++;
+		nr_empty += row->state == PCPU_ROW_PRESENT && !row->used_slots;
+	}
+	for (state = 0; state < PCPU_NR_ROW_STATES; state++) {
+		pcpu_expect(check, chunk, nr_rows_in[state] == chunk->nr_rows_in[state],
+			    " (state %u)", state);
+		if (!chunk->boot)
+			check->nr_rows_in[state] += nr_rows_in[state];
+	}
+	pcpu_expect(check, chunk, nr_empty == chunk->nr_empty_rows, " (%u, %u)",
+		    nr_empty, chunk->nr_empty_rows);
+	if (chunk != check->pa->reserved)
+		check->nr_empty_rows += nr_empty;
+}
+
+static bool pcpu_list_has(const struct list_head *head, const struct list_head *item)
+{
+	const struct list_head *pos;
+
+	list_for_each(pos, head)
+		if (pos == item)
+			return true;
+	return false;
+}
+
+static void pcpu_check_lists(struct pcpu_check *check, struct pcpu_chunk *chunk)
+{
+	struct pcpu_allocator *pa = check->pa;
+	unsigned int longest = pcpu_area_longest(&chunk->map);
+
+	if (chunk == pa->reserved) {
+		pcpu_expect(check, chunk, chunk->fit_class == PCPU_NONE, "");
+		return;
+	}
+	pcpu_expect(check, chunk, !longest == (chunk->fit_class == PCPU_NONE), "");
+	if (chunk->fit_class != PCPU_NONE) {
+		pcpu_expect(check, chunk, test_bit(chunk->fit_class, pa->fit_mask), "");
+		pcpu_expect(check, chunk,
+			    pcpu_list_has(&pa->fit[chunk->fit_class], &chunk->fit_link), "");
+	}
+	if (chunk->boot) {
+		pcpu_expect(check, chunk, !chunk->grow_list, "");
+		return;
+	}
+	check->nr_chunks++;
+	check->nr_spare_chunks += chunk->grow_list == &pa->spare;
+	pcpu_expect(check, chunk,
+		    !chunk->grow_list || pcpu_list_has(chunk->grow_list, &chunk->grow_link), "");
+	if (!chunk->rows_fixed)
+		pcpu_expect(check, chunk, !chunk->nr_rows_in[PCPU_ROW_ABSENT] ==
+			    !chunk->grow_list, "");
+	pcpu_expect(check, chunk, !hlist_unhashed(&chunk->index[0].node), "");
+}
+
+static void pcpu_check_chunk(struct pcpu_check *check, struct pcpu_chunk *chunk)
+{
+	pcpu_check_tree(check, chunk);
+	pcpu_check_areas(check, chunk);
+	pcpu_check_rows(check, chunk);
+	pcpu_check_lists(check, chunk);
+}
+
+static void pcpu_check_sums(struct pcpu_check *check)
+{
+	struct pcpu_allocator *pa = check->pa;
+	unsigned int state, class;
+
+	for (state = 0; state < PCPU_NR_ROW_STATES; state++)
+		pcpu_expect(check, NULL, check->nr_rows_in[state] == pa->nr_rows_in[state],
+			    " (state %u: %u, %u)", state, check->nr_rows_in[state],
+			    pa->nr_rows_in[state]);
+	pcpu_expect(check, NULL, check->nr_empty_rows == pa->nr_empty_rows, " (%u, %u)",
+		    check->nr_empty_rows, pa->nr_empty_rows);
+	pcpu_expect(check, NULL, check->nr_chunks == pa->nr_chunks, "");
+	pcpu_expect(check, NULL, check->nr_spare_chunks == pa->nr_spare_chunks, " (%u, %u)",
+		    check->nr_spare_chunks, pa->nr_spare_chunks);
+	pcpu_expect(check, NULL,
+		    check->nr_areas == pa->counts.nr_alloc - pa->counts.nr_dealloc, "");
+	for (class = 0; class < PCPU_NR_FIT_CLASSES; class++)
+		pcpu_expect(check, NULL,
+			    test_bit(class, pa->fit_mask) == !list_empty(&pa->fit[class]),
+			    " (class %u)", class);
+}
+
+/**
+ * pcpu_validate - check all invariants of an allocator
+ * @pa: the allocator
+ *
+ * Context: any that may take the lock; holds it for long.
+ * Return: the number of broken invariants
+ */
+unsigned int pcpu_validate(struct pcpu_allocator *pa)
+{
+	struct pcpu_check check = { .pa = pa };
+	struct pcpu_chunk *chunk;
+	unsigned long flags;
+
+	spin_lock_irqsave(&pa->lock, flags);
+	if (pa->first)
+		pcpu_check_chunk(&check, pa->first);
+	if (pa->reserved)
+		pcpu_check_chunk(&check, pa->reserved);
+	list_for_each_entry(chunk, &pa->chunks, link)
+		pcpu_check_chunk(&check, chunk);
+	pcpu_check_sums(&check);
+	spin_unlock_irqrestore(&pa->lock, flags);
+
+	WARN_ONCE(check.nr_broken, "percpu: %u invariants broken\n", check.nr_broken);
+	return check.nr_broken;
+}
+EXPORT_SYMBOL_IF_KUNIT(pcpu_validate);
