@@ -294,14 +294,13 @@ static unsigned int pcpu_lowest_start_block(const struct pcpu_area_map *map, uns
 		const struct pcpu_run *left = &map->tree[2 * node];
 
 		span_slots >>= 1;
-		if (left->best_slots >= nr) {
-			node = 2 * node;
-		} else if (left->tail_slots + left[1].head_slots >= nr) {
-			return (base + span_slots - left->tail_slots) >> PCPU_BLOCK_SHIFT;
-		} else {
-			node = 2 * node + 1;
-			base += span_slots;
-		}
+		node *= 2;
+		if (left->best_slots >= nr)
+			continue;
+		base += span_slots;
+		if (left->tail_slots + left[1].head_slots >= nr)
+			return (base - left->tail_slots) >> PCPU_BLOCK_SHIFT;
+		node++;
 	}
 	return node - map->nr_leaves;
 }

@@ -59,9 +59,9 @@ void pcpu_balance_kick(struct pcpu_allocator *pa, bool urgent)
 static bool pcpu_balance_wants_chunk(const struct pcpu_allocator *pa)
 {
 	if (pa->backend->rows_fixed &&
-	    data_race(READ_ONCE(pa->nr_empty_rows)) >= PCPU_RESERVE_MIN_ROWS)
+	    pcpu_peek(&pa->nr_empty_rows) >= PCPU_RESERVE_MIN_ROWS)
 		return false;
-	return data_race(READ_ONCE(pa->nr_spare_chunks)) < pa->spare_chunks;
+	return pcpu_peek(&pa->nr_spare_chunks) < pa->spare_chunks;
 }
 
 /**
@@ -74,7 +74,7 @@ static bool pcpu_balance_wants_chunk(const struct pcpu_allocator *pa)
  */
 void pcpu_balance_after_alloc(struct pcpu_allocator *pa, const struct pcpu_request *req)
 {
-	bool low_rows = data_race(READ_ONCE(pa->nr_empty_rows)) < PCPU_RESERVE_LOW_ROWS;
+	bool low_rows = pcpu_peek(&pa->nr_empty_rows) < PCPU_RESERVE_LOW_ROWS;
 
 	if (low_rows || pcpu_balance_wants_chunk(pa) || (req->fail && !req->may_block))
 		pcpu_balance_kick(pa, true);
@@ -89,8 +89,8 @@ static unsigned int pcpu_balance_keep_chunks(const struct pcpu_allocator *pa)
 /* True if something waits to be given back. */
 static bool pcpu_balance_has_surplus(struct pcpu_allocator *pa)
 {
-	unsigned int nr_rows = data_race(READ_ONCE(pa->nr_empty_rows));
-	unsigned int nr_chunks = data_race(READ_ONCE(pa->nr_spare_chunks));
+	unsigned int nr_rows = pcpu_peek(&pa->nr_empty_rows);
+	unsigned int nr_chunks = pcpu_peek(&pa->nr_spare_chunks);
 
 	if (nr_chunks > pcpu_balance_keep_chunks(pa))
 		return true;
@@ -252,7 +252,7 @@ void pcpu_balance_enable(struct pcpu_allocator *pa)
 static unsigned long pcpu_shrink_count(struct shrinker *shrinker, struct shrink_control *sc)
 {
 	struct pcpu_allocator *pa = shrinker->private_data;
-	unsigned int nr_rows = data_race(READ_ONCE(pa->nr_empty_rows));
+	unsigned int nr_rows = pcpu_peek(&pa->nr_empty_rows);
 
 	if (pa->backend->rows_fixed || nr_rows <= PCPU_RESERVE_MIN_ROWS)
 		return SHRINK_EMPTY;

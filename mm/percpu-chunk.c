@@ -430,6 +430,7 @@ static void pcpu_row_clear_ext(struct pcpu_chunk *chunk, unsigned int index,
 /* COMING rows are those of the task that claimed them: their state holds still. */
 static bool pcpu_row_is_coming(const struct pcpu_chunk *chunk, unsigned int index)
 {
+	/* No lock: neighbours change, but not this one if it is the caller's. */
 	return data_race(READ_ONCE(chunk->rows[index].state)) == PCPU_ROW_COMING;
 }
 

@@ -43,6 +43,8 @@
 #error "chunks of contiguous memory cannot follow a first chunk of single pages"
 #endif
 
+static_assert(PCPU_MIN_ALLOC_SIZE == 1 << PCPU_MIN_ALLOC_SHIFT);
+
 void *pcpu_base_addr __ro_after_init;
 const unsigned long *pcpu_unit_offsets __ro_after_init;
 

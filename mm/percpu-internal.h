@@ -64,7 +64,7 @@
 
 #define PCPU_NONE		UINT_MAX	/* no slot, no row */
 #define PCPU_BLOCK_SHIFT	10
-#define PCPU_BLOCK_SLOTS	(1U << PCPU_BLOCK_SHIFT)
+#define PCPU_BLOCK_SLOTS	1024U		/* 1 << PCPU_BLOCK_SHIFT */
 #define PCPU_BLOCK_BYTES	((size_t)PCPU_BLOCK_SLOTS << PCPU_MIN_ALLOC_SHIFT)
 #define PCPU_ROW_SLOTS		((unsigned int)(PAGE_SIZE >> PCPU_MIN_ALLOC_SHIFT))
 
@@ -543,6 +543,20 @@ static inline unsigned long pcpu_chunk_addr(const struct pcpu_allocator *pa,
 					    unsigned int cpu, size_t offset_bytes)
 {
 	return chunk->base_addr + pa->geo.unit_offsets[cpu] + offset_bytes;
+}
+
+/**
+ * pcpu_peek - read a counter without the lock that guards it
+ * @counter: the counter
+ *
+ * For decisions that a stale value does not make wrong, only early or late.
+ *
+ * Return: its value now, or a moment ago
+ */
+static inline unsigned int pcpu_peek(const unsigned int *counter)
+{
+	/* Deliberately racy, see above. */
+	return data_race(READ_ONCE(*counter));
 }
 
 static inline size_t pcpu_slots_to_bytes(unsigned int nr_slots)

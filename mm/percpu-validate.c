@@ -22,10 +22,11 @@ struct pcpu_check {
 
 #define pcpu_expect(check, chunk, cond, fmt, ...)				\
 do {										\
+	struct pcpu_chunk *__chunk = (chunk);					\
+										\
 	if (!(cond) && (check)->nr_broken++ < 10)				\
 		pr_err("chunk %#lx: %s" fmt "\n",				\
-		       (chunk) ? ((struct pcpu_chunk *)(chunk))->base_addr : 0UL, \
-		       #cond, ##__VA_ARGS__);					\
+		       __chunk ? __chunk->base_addr : 0UL, #cond, ##__VA_ARGS__); \
 } while (0)
 
 static bool pcpu_run_same(struct pcpu_run a, struct pcpu_run b)

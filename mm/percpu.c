@@ -170,10 +170,18 @@ static bool pcpu_memcg_charge(const struct pcpu_request *req, struct obj_cgroup 
 	return true;
 }
 
-static void pcpu_memcg_uncharge(struct obj_cgroup *objcg, size_t size_bytes) { }
+static void pcpu_memcg_uncharge(struct obj_cgroup *objcg, size_t size_bytes)
+{
+}
+
 static void pcpu_memcg_commit(struct obj_cgroup *objcg, struct pcpu_ext *ext,
-			      size_t size_bytes) { }
-static void pcpu_memcg_free(struct pcpu_ext *ext, size_t size_bytes) { }
+			      size_t size_bytes)
+{
+}
+
+static void pcpu_memcg_free(struct pcpu_ext *ext, size_t size_bytes)
+{
+}
 #endif
 
 #ifdef CONFIG_MEM_ALLOC_PROFILING
@@ -189,8 +197,13 @@ static void pcpu_tag_free(struct pcpu_ext *ext, size_t size_bytes)
 		alloc_tag_sub(&ext->tag, pcpu_full_size_bytes(size_bytes));
 }
 #else
-static void pcpu_tag_alloc(struct pcpu_ext *ext, size_t size_bytes) { }
-static void pcpu_tag_free(struct pcpu_ext *ext, size_t size_bytes) { }
+static void pcpu_tag_alloc(struct pcpu_ext *ext, size_t size_bytes)
+{
+}
+
+static void pcpu_tag_free(struct pcpu_ext *ext, size_t size_bytes)
+{
+}
 #endif
 
 /* ---- allocation ------------------------------------------------------------------ */
@@ -388,8 +401,8 @@ unsigned long pcpu_nr_pages(void)
 	const struct pcpu_allocator *pa = &pcpu_main;
 	unsigned long nr_rows = pa->boot_pages;
 
-	nr_rows += data_race(READ_ONCE(pa->nr_rows_in[PCPU_ROW_PRESENT]));
-	nr_rows += data_race(READ_ONCE(pa->nr_rows_in[PCPU_ROW_COMING]));
-	nr_rows += data_race(READ_ONCE(pa->nr_rows_in[PCPU_ROW_GOING]));
+	nr_rows += pcpu_peek(&pa->nr_rows_in[PCPU_ROW_PRESENT]);
+	nr_rows += pcpu_peek(&pa->nr_rows_in[PCPU_ROW_COMING]);
+	nr_rows += pcpu_peek(&pa->nr_rows_in[PCPU_ROW_GOING]);
 	return nr_rows * pa->geo.nr_units;
 }
