@@ -1,0 +1,44 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Run the tests and sum up.
+#
+#   dev/test.sh [PART]...      parts: apply series sim kunit (all without PART)
+#
+# A part's last line "N passed, N failed" counts; a part that fails without one
+# counts as one failure. The output of each is kept in build/test/PART.log.
+set -u
+cd "$(dirname "$0")/.."
+
+run_part() {
+	case $1 in
+	apply)	dev/packages.sh source && linux && dev/test-overlay.py apply ;;
+	series)	dev/packages.sh source && linux && dev/test-overlay.py series ;;
+	sim)	dev/packages.sh source sim && linux && make -C tools/testing/percpu test ;;
+	kunit)	dev/packages.sh source uml qemu && linux && dev/kunit.sh ;;
+	*)	echo "test.sh: unknown part '$1'" >&2; return 2 ;;
+	esac
+}
+
+linux() { dev/get-linux.sh ${KERNEL:+"$KERNEL"}; }
+
+[ $# -gt 0 ] || set -- apply series sim kunit
+mkdir -p build/test
+passed=0 failed=0 began=$(date +%s)
+for part; do
+	log=build/test/$part.log
+	echo "== $part (after $((($(date +%s) - began) / 60)) min)"
+	{ run_part "$part" 2>&1; echo $? > $log.status; } | tee "$log"
+	status=$(cat $log.status)
+	rm -f $log.status
+	count=$(sed -n 's/.*\b\([0-9]\+\) passed, \([0-9]\+\) failed.*/\1 \2/p' "$log" | tail -n 1)
+	p=${count% *} f=${count#* }
+	# A part that died halfway, or that tested nothing, has failed too.
+	if [ -z "$count" ] || { [ "$status" != 0 ] && [ "$f" = 0 ]; }; then f=1; fi
+	passed=$((passed + ${p:-0})) failed=$((failed + $f))
+	results="${results:-}$(printf '%8s: %s passed, %s failed' "$part" "${p:-0}" "$f")
+"
+done
+echo
+printf %s "$results"
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
