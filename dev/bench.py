@@ -1,0 +1,295 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Boot the kernels that dev/bench.sh has built and compare what they measure.
+
+Times come from native UML, where CPUs are threads of the host that contend for
+real: each boot is repeated, stock and ours by turns, and the median counts.
+Instruction counts come from QEMU with -icount, where a nanosecond of the guest's
+clock is an instruction; they are repeatable, one boot is enough.
+
+A limit is what the project promises for a row. Time is per operation on one
+thread, so twice the throughput is a ratio of 0.5. Only ratios mean something.
+"""
+import argparse
+import csv
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parent.parent
+OUT = REPO / "build/bench"
+TIMEOUT = 600
+
+MACHINES = {
+    "um1": "UML, 1 CPU",
+    "um2": "UML, 2 CPUs",
+    "x86": "x86-64 under QEMU, 1 CPU",
+}
+
+# (machine, parameters of lib/test_percpu.c): each is a boot of its own, so that
+# every test finds a fresh allocator. UML has too few host mappings for random35k.
+PLAN = [
+    ("um1", "test=pairs loops=50000"),
+    ("um1", "test=slub loops=1000000"),
+    ("um1", "test=cold"),
+    ("um1", "test=burst_irqsoff size=64"),
+    ("um1", "test=burst_irqsoff size=512"),
+    ("um1", "test=groups"),
+    ("um2", "test=pairs,remote loops=50000"),
+    ("um2", "test=slub loops=1000000"),
+    ("um2", "test=cold"),
+    ("um2", "test=burst_irqsoff size=64"),
+    ("um2", "test=burst_irqsoff size=512"),
+    ("um2", "test=groups"),
+    ("x86", "test=pairs loops=3200"),
+    ("x86", "test=slub loops=3200"),
+    ("x86", "test=cold"),
+    ("x86", "test=random35k"),
+    ("x86", "test=burst_irqsoff size=64"),
+    ("x86", "test=burst_irqsoff size=512"),
+    ("x86", "test=groups"),
+]
+
+# pattern of a figure's name: what it is, the limit on ours/stock, on ours
+FIGURES = [
+    (r"pair_(\d+)_t1", "{0} B pair", 1.0, None),
+    (r"pair_(\d+)_t(\d+)", "{0} B pair, {1} threads", 0.5, None),
+    (r"pair_(\d+)_live(\d+)_t1", "{0} B pair, {1} live", 1.0, None),
+    (r"pair_(\d+)_live(\d+)_t(\d+)", "{0} B pair, {1} live, {2} threads", 0.5, None),
+    (r"pair_(\d+)_batch(\d+)_t1", "{0} B pair in batches of {1}", 1.0, None),
+    (r"pair_(\d+)_batch(\d+)_t(\d+)", "{0} B pair in batches of {1}, {2} threads", 0.5, None),
+    (r"pair_nowait_(\d+)_live(\d+)_t1", "{0} B pair, {1} live, GFP_NOWAIT", 1.0, None),
+    (r"pair_nowait_(\d+)_live(\d+)_t(\d+)",
+     "{0} B pair, {1} live, GFP_NOWAIT, {2} threads", 0.5, None),
+    (r"remote_(\d+)", "{0} B, one CPU allocates, one frees", None, None),
+    (r"cold", "28,000 cold objects, pair", None, None),
+    (r"cold_(\w+)", "28,000 cold objects, {0}", None, None),
+    (r"random35k", "35,000 random objects, pair", None, None),
+    (r"random35k_(\w+)", "35,000 random objects, {0}", None, None),
+    (r"burst_64", "64 B in a row, interrupts off", None, 16000),
+    (r"burst_512", "512 B in a row, interrupts off", None, 2000),
+    (r"groups_full_pages", "groups: pages when full", 1.02, None),
+    (r"groups_left_pages", "groups: pages after 10 of 11 died", 1.05, None),
+    (r"groups_end_pages", "groups: pages at the end", None, None),
+]
+
+
+def describe(name):
+    """(title, limit on the ratio, limit on ours) of a figure; None: not shown."""
+    if name.endswith("_failed"):
+        what = describe(name.removesuffix("_failed"))
+        return what and (what[0] + ": failed", None, None)
+    for pattern, title, ratio, least in FIGURES:
+        match = re.fullmatch(pattern, name)
+        if match:
+            return title.format(*match.groups()), ratio, least
+    return None
+
+
+def kernel(machine, kind):
+    if machine.startswith("um"):
+        return REPO / f"build/out/bench-um-{kind}/linux"
+    return REPO / f"build/out/bench-x86-{kind}/arch/x86/boot/bzImage"
+
+
+def command(machine, kind, parameters):
+    words = [f"test_percpu.{word}" for word in parameters.split()] + ["test_percpu.halt=1"]
+    image = str(kernel(machine, kind))
+    if machine.startswith("um"):
+        return [image, "mem=1G", f"ncpus={machine[2:]}", "seccomp=on", "con=null",
+                "con0=null,fd:2", "panic=-1", *words]
+    return ["qemu-system-x86_64", "-accel", "tcg", "-smp", "1", "-m", "512",
+            "-cpu", "qemu64,+rdrand,+rdseed", "-icount", "shift=0,sleep=off",
+            "-display", "none", "-vga", "none", "-nic", "none", "-no-reboot",
+            "-serial", "stdio", "-monitor", "none", "-kernel", image,
+            "-append", " ".join(["console=ttyS0", "panic=-1", "tsc=reliable", *words])]
+
+
+def boot(machine, kind, parameters, log):
+    """The figures that one boot prints, {name: (value, unit)}, or None."""
+    with open(log, "w") as output:
+        try:
+            subprocess.run(command(machine, kind, parameters), stdin=subprocess.DEVNULL,
+                           stdout=output, stderr=subprocess.STDOUT, timeout=TIMEOUT)
+        except subprocess.TimeoutExpired:
+            output.write(f"\nstopped after {TIMEOUT} s\n")
+    text = log.read_text(errors="replace").replace("\r", "")
+    figures = {}
+    for name, value, unit in re.findall(r"test_percpu: (\w+) ([\d.]+) (\w+)$", text, re.M):
+        unit = "instr." if unit == "ns" and machine == "x86" else unit
+        figures[name] = (float(value), unit)
+    if "test_percpu: end: passed" in text:
+        return figures
+    print(f"  no end of the test in {log}; its last lines:", *text.splitlines()[-8:],
+          sep="\n    ", flush=True)
+    return None
+
+
+def measure(kinds, machines, repeat):
+    """{(machine, name, kind): ([values], unit)} in the order of the plan; and failures."""
+    results, failures = {}, 0
+    boots = [(machine, parameters, turn) for turn in range(repeat)
+             for machine, parameters in PLAN
+             if machine.rstrip("12") in machines and (turn == 0 or machine != "x86")]
+    for number, (machine, parameters, turn) in enumerate(boots, 1):
+        for kind in kinds if turn % 2 == 0 else kinds[::-1]:
+            test = re.sub(r"\w+=", "", parameters).replace(" ", "-").replace(",", "-")
+            start = time.monotonic()
+            figures = boot(machine, kind, parameters, OUT / f"{machine}-{test}-{kind}.log")
+            print(f"  {number}/{len(boots)} {MACHINES[machine]}, {test}, {kind}: "
+                  f"{time.monotonic() - start:.0f} s", flush=True)
+            if figures is None:
+                failures += 1
+                continue
+            for name, (value, unit) in figures.items():
+                results.setdefault((machine, name, kind), ([], unit))[0].append(value)
+    return results, failures
+
+
+def median(values):
+    return statistics.median(values) if values else None
+
+
+def rows_of(results):
+    """A row for each figure, by machine."""
+    rows = []
+    names = list(dict.fromkeys((machine, name) for machine, name, _ in results))
+    for machine, name in sorted(names, key=lambda pair: list(MACHINES).index(pair[0])):
+        if not describe(name):
+            continue
+        work, ratio_limit, least = describe(name)
+        row = {"machine": MACHINES[machine], "figure": name, "work": work}
+        for kind in ("stock", "ours"):
+            values, unit = results.get((machine, name, kind), ([], None))
+            row["unit"] = unit or row.get("unit")
+            row[kind] = median(values)
+            row[f"{kind}_min"] = min(values, default=None)
+            row[f"{kind}_max"] = max(values, default=None)
+        # The same with kmalloc(), from both kernels: SLUB is the same in them.
+        slub = re.sub("^pair", "slub", name)
+        row["kmalloc"] = None if slub == name else median(
+            [value for kind in ("stock", "ours")
+             for value in results.get((machine, slub, kind), ([], None))[0]])
+        stock, ours = row["stock"], row["ours"]
+        row["ratio"] = ours / stock if stock and ours is not None else None
+        row["limit"] = row["verdict"] = ""
+        if ratio_limit is not None:
+            row["limit"] = f"<= {ratio_limit}"
+            if row["ratio"] is not None:
+                row["verdict"] = "holds" if row["ratio"] <= ratio_limit else "FAILS"
+        elif least is not None:
+            row["limit"] = f">= {least:,}"
+            if ours is not None:
+                row["verdict"] = "holds" if ours >= least else "FAILS"
+        rows.append(row)
+    return rows
+
+
+def number(value):
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.1f}"
+
+
+def show(rows):
+    machine = None
+    for row in rows:
+        if row["machine"] != machine:
+            machine = row["machine"]
+            print(f"\n{machine:<50}{'kmalloc':>8}{'stock':>9}{'ours':>9} {'unit':<8}"
+                  f"{'ratio':>6}  limit")
+        ratio = "-" if row["ratio"] is None else f"{row['ratio']:.2f}"
+        kmalloc = "" if row["kmalloc"] is None else number(row["kmalloc"])
+        print(f"  {row['work']:<48}{kmalloc:>8}{number(row['stock']):>9}"
+              f"{number(row['ours']):>9} {row['unit']:<8}{ratio:>6}  "
+              f"{row['limit']:<9} {row['verdict']}".rstrip())
+    verdicts = [row["verdict"] for row in rows]
+    if any(verdicts):
+        print(f"\n{verdicts.count('holds')} limits hold, {verdicts.count('FAILS')} fail")
+
+
+def write_csv(rows):
+    with open(OUT / "bench.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def plot(rows):
+    """Ratios where both kinds were measured, else the figures of the one that was."""
+    rows = [row for row in rows if row["unit"] in ("ns", "instr.")]
+    key, title = "ratio", "time or instructions per operation, ours / stock (less is better)"
+    if not any(row["ratio"] for row in rows):
+        key = "stock" if any(row["stock"] for row in rows) else "ours"
+        title = f"time (ns) or instructions per operation, {key}"
+    rows = [row for row in rows if row[key]]
+    if not rows:
+        return
+    values = [row[key] for row in rows]
+    origin = 1 if key == "ratio" else min(values) / 2
+    low, high = min(origin, *values) / 1.2, max(origin, *values) * 1.2
+    panels = [[row for row in rows if row["machine"] == machine]
+              for machine in dict.fromkeys(row["machine"] for row in rows)]
+    head, bar = 60, 16      # points: a panel's title and axis, each of its bars
+    total = 30 + sum(head + bar * len(panel) for panel in panels)
+    lines = [f"set terminal svg noenhanced size 900,{total} font 'sans,11'",
+             "set output 'bench.svg'", "set style fill solid 0.7 noborder",
+             "unset key", "set grid x", "set logscale x", "set ytics scale 0",
+             "set lmargin at screen 0.43", "set rmargin at screen 0.97",
+             f"set xrange [{low}:{high}]", f"set multiplot title '{title}'"]
+    if key == "ratio":
+        lines += ["set xtics (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)",
+                  "set arrow from 1, graph 0 to 1, graph 1 nohead lw 2 front"]
+    top = 30
+    for panel in panels:
+        bottom = top + head + bar * len(panel)
+        lines += [f"set tmargin at screen {1 - (top + 25) / total}",
+                  f"set bmargin at screen {1 - (bottom - 35) / total}",
+                  f"set title \"{panel[0]['machine']}\" offset 0,-0.6",
+                  f"set yrange [{len(panel) - 0.4}:-0.6]", "$data << END"]
+        for at, row in enumerate(panel):
+            left, right = sorted((origin, row[key]))
+            color = 0xcc4444 if key == "ratio" and row[key] > 1 else 0x3465a4
+            lines.append(f"{left} {right} {at} \"{row['work']}\" {color}")
+        lines += ["END", "plot $data using (($1+$2)/2):3:1:2:($3-0.35):($3+0.35):5:ytic(4) "
+                  "with boxxyerror lc rgb variable"]
+        top = bottom
+    lines.append("unset multiplot")
+    (OUT / "bench.gnuplot").write_text("\n".join(lines) + "\n")
+    subprocess.run(["gnuplot", "bench.gnuplot"], cwd=OUT, check=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--kinds", nargs="+", default=["stock", "ours"])
+    parser.add_argument("--machines", nargs="+", default=["um", "x86"])
+    parser.add_argument("--repeat", type=int, default=5)
+    options = parser.parse_args()
+    for kind in options.kinds:
+        for machine in options.machines:
+            if not kernel(machine, kind).exists():
+                sys.exit(f"bench: {kernel(machine, kind)} is missing; run: "
+                         f"dev/bench.sh build {kind} {machine}")
+    OUT.mkdir(parents=True, exist_ok=True)
+    print("== measuring")
+    load = os.getloadavg()[0]
+    if "um" in options.machines and load > 0.5:
+        print(f"  the load of this machine is {load:.1f}: times on UML mean little "
+              "unless it has nothing else to do")
+    results, failures = measure(options.kinds, options.machines, options.repeat)
+    rows = rows_of(results)
+    if rows:
+        show(rows)
+        write_csv(rows)
+        plot(rows)
+        print(f"{OUT.relative_to(REPO)}/bench.csv, bench.svg, and the consoles in *.log")
+    if failures or not rows:
+        sys.exit(f"bench: {failures} boots did not come to their end")
+
+
+if __name__ == "__main__":
+    main()

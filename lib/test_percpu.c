@@ -1,0 +1,1313 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Stress and benchmark module for the percpu allocator, in the manner of
+ * lib/test_vmalloc.c. It uses the public interface only, so that any two
+ * versions of the allocator can be compared with it.
+ */
+
+/**
+ * DOC: test_percpu
+ *
+ * As a module it runs its tests while it is being loaded; loading then ends
+ * with -EAGAIN by design, so that it can be loaded again::
+ *
+ *	insmod test_percpu.ko test=pairs,stress threads=2 loops=100000
+ *
+ * The error is -EINVAL where a test found the allocator at fault or where the
+ * parameters are wrong, -ENOMEM where there was no memory to test with.
+ *
+ * Built in (CONFIG_TEST_PERCPU=y) it runs at boot, before userspace, with
+ * parameters from the command line: ``test_percpu.test=groups``. With
+ * ``test_percpu.halt=1`` the machine powers off afterwards.
+ *
+ * Parameters; 0 means the default, which may differ between tests:
+ *
+ * - test: names, separated by commas, run in this order (list below)
+ * - threads: highest number of threads, each bound to a CPU of its own;
+ *   default: all online CPUs
+ * - loops: repetitions per thread; number of objects for cold and random35k
+ * - size: size of an object in bytes; default: each test's own range
+ * - live: objects per thread that are allocated at one time
+ * - seed: start of the random number sequences
+ * - cap: exhaust stops after so many MiB per possible CPU; default: no limit
+ * - halt: built in only, power off at the end
+ *
+ * Tests, with * for those that run by default:
+ *
+ * - pairs *: allocate and free, with 1, 2, 4... threads, in four patterns.
+ *   pair_64 frees an object of 64 bytes at once; pair_64_live64 replaces the
+ *   oldest of 64; pair_nowait_64_live64 does that with GFP_NOWAIT;
+ *   pair_64_batch64 allocates 64, then frees 64. Time is per pair on one
+ *   thread: with perfect scaling it does not change with the thread count
+ * - slub: the same for kmalloc() and kfree(), as a yardstick
+ * - remote *: one CPU allocates, another one frees; time per object
+ * - cold *: 28,000 objects of mixed size, then free them all
+ * - random35k: 35,000 objects of up to a quarter page, as in test_vmalloc
+ * - burst_irqsoff *: how many GFP_NOWAIT allocations in a row succeed while
+ *   interrupts are off, up to 1 MiB
+ * - groups *: objects that live and die together. 11 groups of objects take
+ *   turns in allocating, 10 of them are freed: how many pages remain? (Built
+ *   in only: pcpu_nr_pages() is not exported. Otherwise see /proc/meminfo.)
+ * - exhaust: objects of 32 KiB until there is no memory, without retries
+ * - stress *: random sizes, alignments and masks, from task, softirq and
+ *   hardirq, freed on other CPUs than allocated; every object is checked for
+ *   zeroes when it is new and for its pattern before it is freed
+ *
+ * Figures are printed as "test_percpu: NAME VALUE UNIT". Time figures end in
+ * _tN where N is the number of threads, pages are those of all units.
+ */
+
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/completion.h>
+#include <linux/cpu.h>
+#include <linux/delay.h>
+#include <linux/init.h>
+#include <linux/irq_work.h>
+#include <linux/jiffies.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/math64.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/percpu.h>
+#include <linux/prandom.h>
+#include <linux/reboot.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/workqueue.h>
+
+static char *test = "pairs,remote,cold,burst_irqsoff,groups,stress";
+module_param(test, charp, 0444);
+MODULE_PARM_DESC(test, "Tests to run, separated by commas: pairs slub remote cold random35k burst_irqsoff groups exhaust stress");
+
+static unsigned int threads;
+module_param(threads, uint, 0444);
+MODULE_PARM_DESC(threads, "Highest number of threads (0: all online CPUs)");
+
+static unsigned int loops;
+module_param(loops, uint, 0444);
+MODULE_PARM_DESC(loops, "Repetitions per thread (0: each test's default)");
+
+static unsigned int size;
+module_param(size, uint, 0444);
+MODULE_PARM_DESC(size, "Size of an object in bytes (0: each test's range)");
+
+static unsigned int live;
+module_param(live, uint, 0444);
+MODULE_PARM_DESC(live, "Live objects per thread (0: each test's default)");
+
+static unsigned int seed = 1;
+module_param(seed, uint, 0444);
+MODULE_PARM_DESC(seed, "Start of the random number sequences");
+
+static unsigned int cap;
+module_param(cap, uint, 0444);
+MODULE_PARM_DESC(cap, "exhaust: limit in MiB per possible CPU (0: none)");
+
+static bool halt;
+module_param(halt, bool, 0444);
+MODULE_PARM_DESC(halt, "Built in: power off at the end");
+
+#define BENCH_ALIGN	__alignof__(u64)
+
+static void report(const char *name, u64 value, const char *unit)
+{
+	pr_info("%s %llu %s\n", name, value, unit);
+}
+
+/* Report ns / count with one decimal: a slab pair takes 20 ns. */
+static void report_ns(const char *name, u64 ns, u64 count)
+{
+	u64 tenths = count ? div64_u64(ns * 10, count) : 0;
+	u32 decimal;
+
+	tenths = div_u64_rem(tenths, 10, &decimal);
+	pr_info("%s %llu.%u ns\n", name, tenths, decimal);
+}
+
+static void report_failed(const char *name, u64 failed)
+{
+	if (failed)
+		pr_info("%s_failed %llu count\n", name, failed);
+}
+
+static unsigned int random_below(struct rnd_state *rnd, unsigned int limit)
+{
+	return prandom_u32_state(rnd) % limit;
+}
+
+/* Give way now and then in a loop, at a cost that does not show. */
+static void breathe(unsigned int turn)
+{
+	if (turn % 256 == 0)
+		cond_resched();
+}
+
+/*
+ * Populated pages of all units, 0 as a module.
+ */
+static unsigned long pages_now(void)
+{
+	return IS_BUILTIN(CONFIG_TEST_PERCPU) ? pcpu_nr_pages() : 0;
+}
+
+/*
+ * Wait until the allocator has given back, or put by, what it wants to: until
+ * the pages have been the same for a second, 4 seconds at most. A module does
+ * not see the pages and waits for 2 seconds.
+ */
+static unsigned long settle(void)
+{
+	unsigned long pages = pages_now(), before;
+	unsigned int turn, same = 0;
+
+	if (!IS_BUILTIN(CONFIG_TEST_PERCPU)) {
+		msleep(2000);
+		return 0;
+	}
+	for (turn = 0; turn < 80 && same < 20; turn++) {
+		msleep(50);
+		before = pages;
+		pages = pages_now();
+		same = pages == before ? same + 1 : 0;
+	}
+	return pages;
+}
+
+/*
+ * Crews: threads bound to one CPU each, which start together.
+ */
+
+struct crew;
+
+struct worker {
+	struct crew *crew;
+	unsigned int index;
+	struct task_struct *task;
+	struct completion done;
+	int err;
+	u64 start;
+	u64 end;
+	u64 failed;		/* allocations */
+};
+
+struct crew {
+	int (*fn)(struct worker *worker);
+	const void *arg;
+	unsigned int nr;
+	bool stop;		/* an error, or the user lost patience */
+	struct completion go;
+	atomic_t ready;
+	struct worker worker[] __counted_by(nr);
+};
+
+static bool crew_stopped(struct crew *crew)
+{
+	return READ_ONCE(crew->stop);
+}
+
+/* Called by each worker once, when it is ready to measure. */
+static void start_together(struct worker *worker)
+{
+	struct crew *crew = worker->crew;
+
+	atomic_inc(&crew->ready);
+	while (atomic_read(&crew->ready) < crew->nr && !crew_stopped(crew)) {
+		cpu_relax();
+		cond_resched();
+	}
+	worker->start = ktime_get_ns();
+}
+
+static int worker_thread(void *data)
+{
+	struct worker *worker = data;
+	struct crew *crew = worker->crew;
+
+	wait_for_completion(&crew->go);
+	if (!crew_stopped(crew)) {
+		worker->err = crew->fn(worker);
+		if (worker->err)
+			WRITE_ONCE(crew->stop, true);
+	}
+	complete(&worker->done);
+	return 0;
+}
+
+static struct crew *crew_alloc(unsigned int nr, int (*fn)(struct worker *),
+			       const void *arg)
+{
+	struct crew *crew = kvzalloc_flex(*crew, worker, nr);
+	unsigned int i;
+
+	if (!crew)
+		return NULL;
+	crew->nr = nr;
+	crew->fn = fn;
+	crew->arg = arg;
+	init_completion(&crew->go);
+	for (i = 0; i < nr; i++) {
+		crew->worker[i].crew = crew;
+		crew->worker[i].index = i;
+		init_completion(&crew->worker[i].done);
+	}
+	return crew;
+}
+
+static int crew_start(struct crew *crew)
+{
+	unsigned int i = 0, cpu;
+
+	guard(cpus_read_lock)();
+	for_each_online_cpu(cpu) {
+		struct worker *worker = &crew->worker[i];
+		struct task_struct *task;
+
+		if (i == crew->nr)
+			break;
+		task = kthread_create_on_cpu(worker_thread, worker, cpu,
+					     "test_percpu/%u");
+		if (IS_ERR(task))
+			return PTR_ERR(task);
+		worker->task = get_task_struct(task);
+		wake_up_process(task);
+		i++;
+	}
+	/* A CPU has gone since the threads were counted. */
+	return i == crew->nr ? 0 : -EAGAIN;
+}
+
+/*
+ * Run the crew's function on all of its workers. Returns the first error.
+ */
+static int crew_run(struct crew *crew)
+{
+	int err = crew_start(crew);
+	unsigned int i;
+
+	if (err)
+		WRITE_ONCE(crew->stop, true);
+	complete_all(&crew->go);
+
+	for (i = 0; i < crew->nr; i++) {
+		struct worker *worker = &crew->worker[i];
+
+		if (!worker->task)
+			continue;
+		/* Wake up each second: so long a wait looks like a hang. */
+		while (!wait_for_completion_timeout(&worker->done, HZ)) {
+			if (fatal_signal_pending(current))
+				WRITE_ONCE(crew->stop, true);
+		}
+		kthread_stop_put(worker->task);
+		err = err ?: worker->err;
+	}
+	if (!err && fatal_signal_pending(current))
+		err = -EINTR;
+	return err;
+}
+
+/* From the first start to the last end. */
+static u64 crew_ns(const struct crew *crew)
+{
+	u64 start = U64_MAX, end = 0;
+	unsigned int i;
+
+	for (i = 0; i < crew->nr; i++) {
+		start = min(start, crew->worker[i].start);
+		end = max(end, crew->worker[i].end);
+	}
+	return end - start;
+}
+
+static u64 crew_failed(const struct crew *crew)
+{
+	u64 failed = 0;
+	unsigned int i;
+
+	for (i = 0; i < crew->nr; i++)
+		failed += crew->worker[i].failed;
+	return failed;
+}
+
+static unsigned int max_threads(void)
+{
+	unsigned int online = num_online_cpus();
+
+	return threads ? min(threads, online) : online;
+}
+
+/* 1, 2, 4... and at last the highest; 0 after that. */
+static unsigned int next_threads(unsigned int nr)
+{
+	return nr < max_threads() ? min(nr * 2, max_threads()) : 0;
+}
+
+/*
+ * pairs, slub: allocate and free.
+ */
+
+enum pattern { PAIR_AT_ONCE, PAIR_RING, PAIR_BATCH };
+
+struct pairs {
+	bool slub;
+	enum pattern pattern;
+	gfp_t gfp;
+	size_t size;
+	unsigned int live;
+	unsigned int loops;
+};
+
+union object {
+	void __percpu *percpu;
+	void *slub;
+};
+
+static __always_inline bool object_alloc(union object *object, bool slub,
+					 size_t bytes, gfp_t gfp)
+{
+	if (slub) {
+		object->slub = kmalloc(bytes, gfp);
+		return object->slub;
+	}
+	object->percpu = __alloc_percpu_gfp(bytes, BENCH_ALIGN, gfp);
+	return object->percpu;
+}
+
+static __always_inline void object_free(union object *object, bool slub)
+{
+	if (slub)
+		kfree(object->slub);
+	else
+		free_percpu(object->percpu);
+}
+
+static __always_inline u64 run_pattern(const struct pairs *pairs, bool slub,
+				       union object *ring)
+{
+	unsigned int i, j, at = 0;
+	u64 failed = 0;
+
+	switch (pairs->pattern) {
+	case PAIR_AT_ONCE:
+		for (i = 0; i < pairs->loops; i++) {
+			failed += !object_alloc(&ring[0], slub, pairs->size, pairs->gfp);
+			object_free(&ring[0], slub);
+			breathe(i);
+		}
+		break;
+	case PAIR_RING:
+		for (i = 0; i < pairs->loops; i++) {
+			object_free(&ring[at], slub);
+			failed += !object_alloc(&ring[at], slub, pairs->size, pairs->gfp);
+			if (++at == pairs->live)
+				at = 0;
+			breathe(i);
+		}
+		break;
+	case PAIR_BATCH:
+		for (i = 0; i < pairs->loops; i += pairs->live) {
+			for (j = 0; j < pairs->live; j++)
+				failed += !object_alloc(&ring[j], slub, pairs->size, pairs->gfp);
+			for (j = 0; j < pairs->live; j++)
+				object_free(&ring[j], slub);
+			cond_resched();
+		}
+		break;
+	}
+	return failed;
+}
+
+static int pairs_worker(struct worker *worker)
+{
+	const struct pairs *pairs = worker->crew->arg;
+	bool slub = pairs->slub;
+	union object *ring;
+	unsigned int i;
+	int err = 0;
+
+	ring = kvcalloc(pairs->live, sizeof(*ring), GFP_KERNEL);
+	if (!ring)
+		return -ENOMEM;
+	if (pairs->pattern == PAIR_RING) {
+		for (i = 0; i < pairs->live && !err; i++) {
+			if (!object_alloc(&ring[i], slub, pairs->size, GFP_KERNEL))
+				err = -ENOMEM;
+		}
+	}
+	if (!err) {
+		start_together(worker);
+		/* Two copies: the choice of allocator is not measured. */
+		worker->failed = slub ? run_pattern(pairs, true, ring) :
+					run_pattern(pairs, false, ring);
+		worker->end = ktime_get_ns();
+	}
+	if (pairs->pattern == PAIR_RING) {
+		for (i = 0; i < pairs->live; i++)
+			object_free(&ring[i], slub);
+	}
+	kvfree(ring);
+	return err;
+}
+
+static int run_pairs(struct pairs *pairs)
+{
+	const char *kind = pairs->slub ? "slub" : pairs->gfp == GFP_NOWAIT ?
+			   "pair_nowait" : "pair";
+	struct crew *crew;
+	unsigned int nr;
+	char name[64];
+	int err;
+
+	for (nr = 1; nr; nr = next_threads(nr)) {
+		if (pairs->pattern == PAIR_AT_ONCE)
+			snprintf(name, sizeof(name), "%s_%zu_t%u", kind,
+				 pairs->size, nr);
+		else
+			snprintf(name, sizeof(name), "%s_%zu_%s%u_t%u", kind,
+				 pairs->size, pairs->pattern == PAIR_RING ?
+				 "live" : "batch", pairs->live, nr);
+		crew = crew_alloc(nr, pairs_worker, pairs);
+		if (!crew)
+			return -ENOMEM;
+		err = crew_run(crew);
+		if (!err) {
+			report_ns(name, crew_ns(crew), pairs->loops);
+			report_failed(name, crew_failed(crew));
+		}
+		kvfree(crew);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int run_pair_sizes(bool slub)
+{
+	static const unsigned int sizes[] = { 8, 64, 256, 1024 };
+	static const struct {
+		enum pattern pattern;
+		gfp_t gfp;
+	} kinds[] = {
+		{ PAIR_AT_ONCE, GFP_KERNEL },
+		{ PAIR_RING, GFP_KERNEL },
+		{ PAIR_BATCH, GFP_KERNEL },
+		{ PAIR_RING, GFP_NOWAIT },
+	};
+	struct pairs pairs = { .slub = slub, .live = live ?: 64 };
+	unsigned int i, j;
+	int err = 0;
+
+	/* A whole number of batches. */
+	pairs.loops = roundup(loops ?: 100000, pairs.live);
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (slub && kinds[i].gfp != GFP_KERNEL)
+			continue;
+		pairs.pattern = kinds[i].pattern;
+		pairs.gfp = kinds[i].gfp;
+		for (j = 0; j < ARRAY_SIZE(sizes) && !err; j++) {
+			if (size && j)
+				break;
+			pairs.size = size ?: sizes[j];
+			err = run_pairs(&pairs);
+		}
+	}
+	return err;
+}
+
+static int test_pairs(void)
+{
+	return run_pair_sizes(false);
+}
+
+static int test_slub(void)
+{
+	return run_pair_sizes(true);
+}
+
+/*
+ * remote: the first worker allocates, the second one frees.
+ */
+
+#define REMOTE_SLOTS	256
+
+struct remote {
+	size_t size;
+	unsigned int loops;
+	/* The producer fills an empty slot, the consumer empties a full one. */
+	void __percpu **slot;
+};
+
+static void remote_produce(struct worker *worker, const struct remote *remote)
+{
+	unsigned int i;
+
+	for (i = 0; i < remote->loops; i++) {
+		void __percpu **slot = &remote->slot[i % REMOTE_SLOTS];
+		void __percpu *object;
+
+		object = __alloc_percpu(remote->size, BENCH_ALIGN);
+		/* The consumer counts objects: it gets something to count. */
+		if (!object) {
+			object = (void __percpu *)ERR_PTR(-ENOMEM);
+			worker->failed++;
+		}
+		/* Pairs with the consumer's release: it is done with the slot. */
+		while (smp_load_acquire(slot)) {
+			if (crew_stopped(worker->crew)) {
+				if (!IS_ERR_PCPU(object))
+					free_percpu(object);
+				return;
+			}
+			cpu_relax();
+			cond_resched();
+		}
+		/* Pairs with the consumer's acquire. */
+		smp_store_release(slot, object);
+		breathe(i);
+	}
+}
+
+static void remote_consume(struct worker *worker, const struct remote *remote)
+{
+	unsigned int i;
+
+	for (i = 0; i < remote->loops; i++) {
+		void __percpu **slot = &remote->slot[i % REMOTE_SLOTS];
+		void __percpu *object;
+
+		/* Pairs with the producer's release. */
+		while (!(object = smp_load_acquire(slot))) {
+			if (crew_stopped(worker->crew))
+				return;
+			cpu_relax();
+			cond_resched();
+		}
+		/* Pairs with the producer's acquire. */
+		smp_store_release(slot, NULL);
+		if (!IS_ERR_PCPU(object))
+			free_percpu(object);
+		breathe(i);
+	}
+}
+
+static int remote_worker(struct worker *worker)
+{
+	const struct remote *remote = worker->crew->arg;
+
+	start_together(worker);
+	if (worker->index == 0)
+		remote_produce(worker, remote);
+	else
+		remote_consume(worker, remote);
+	worker->end = ktime_get_ns();
+	return 0;
+}
+
+static int run_remote(size_t bytes)
+{
+	struct remote remote = { .size = bytes, .loops = loops ?: 100000 };
+	struct crew *crew;
+	unsigned int i;
+	char name[32];
+	int err = -ENOMEM;
+
+	remote.slot = kcalloc(REMOTE_SLOTS, sizeof(*remote.slot), GFP_KERNEL);
+	crew = crew_alloc(2, remote_worker, &remote);
+	if (!remote.slot || !crew)
+		goto out;
+	err = crew_run(crew);
+	if (!err) {
+		snprintf(name, sizeof(name), "remote_%zu", bytes);
+		report_ns(name, crew_ns(crew), remote.loops);
+		report_failed(name, crew_failed(crew));
+	}
+	/* What a crew that was stopped has left. */
+	for (i = 0; i < REMOTE_SLOTS; i++) {
+		if (!IS_ERR_PCPU(remote.slot[i]))
+			free_percpu(remote.slot[i]);
+	}
+out:
+	kvfree(crew);
+	kfree(remote.slot);
+	return err;
+}
+
+static int test_remote(void)
+{
+	int err;
+
+	if (max_threads() < 2) {
+		pr_info("remote skipped: it needs two CPUs\n");
+		return 0;
+	}
+	err = run_remote(size ?: 64);
+	if (!err && !size)
+		err = run_remote(1024);
+	return err;
+}
+
+/*
+ * cold, random35k: many objects, none of which was there before.
+ */
+
+static int run_many(const char *name, unsigned int nr, bool align)
+{
+	struct rnd_state rnd;
+	void __percpu **object;
+	u64 start, middle, end;
+	u64 failed = 0;
+	unsigned int i;
+	char label[32];
+
+	object = kvcalloc(nr, sizeof(*object), GFP_KERNEL);
+	if (!object)
+		return -ENOMEM;
+	settle();
+	prandom_seed_state(&rnd, seed);
+
+	start = ktime_get_ns();
+	for (i = 0; i < nr; i++) {
+		size_t bytes = 1 + random_below(&rnd, PAGE_SIZE / 4);
+		size_t to = BENCH_ALIGN;
+
+		if (align)
+			to = 2UL << random_below(&rnd, PAGE_SHIFT - 1);
+		object[i] = __alloc_percpu(size ?: bytes, to);
+		failed += !object[i];
+		breathe(i);
+	}
+	middle = ktime_get_ns();
+	for (i = 0; i < nr; i++) {
+		free_percpu(object[i]);
+		breathe(i);
+	}
+	end = ktime_get_ns();
+	kvfree(object);
+
+	snprintf(label, sizeof(label), "%s_alloc", name);
+	report_ns(label, middle - start, nr);
+	snprintf(label, sizeof(label), "%s_free", name);
+	report_ns(label, end - middle, nr);
+	report_ns(name, end - start, nr);
+	report_failed(name, failed);
+	return failed ? -ENOMEM : 0;
+}
+
+static int test_cold(void)
+{
+	return run_many("cold", loops ?: 28000, false);
+}
+
+static int test_random35k(void)
+{
+	return run_many("random35k", loops ?: 35000, true);
+}
+
+/*
+ * burst_irqsoff: 1 MiB of objects in a row that nobody can help with.
+ */
+
+static int run_burst(size_t bytes, unsigned int nr)
+{
+	void __percpu **object;
+	unsigned long flags;
+	unsigned int n, i;
+	char name[32];
+
+	object = kvcalloc(nr, sizeof(*object), GFP_KERNEL);
+	if (!object)
+		return -ENOMEM;
+	settle();
+
+	local_irq_save(flags);
+	for (n = 0; n < nr; n++) {
+		object[n] = __alloc_percpu_gfp(bytes, BENCH_ALIGN, GFP_NOWAIT);
+		if (!object[n])
+			break;
+	}
+	local_irq_restore(flags);
+
+	for (i = 0; i < n; i++)
+		free_percpu(object[i]);
+	kvfree(object);
+	snprintf(name, sizeof(name), "burst_%zu", bytes);
+	report(name, n, "objects");
+	return 0;
+}
+
+static int test_burst_irqsoff(void)
+{
+	int err;
+
+	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
+		pr_info("burst_irqsoff skipped: PREEMPT_RT takes sleeping locks here\n");
+		return 0;
+	}
+	if (size)
+		return run_burst(size, max(SZ_1M / size, 1U));
+	err = run_burst(64, SZ_1M / 64);
+	return err ?: run_burst(512, SZ_1M / 512);
+}
+
+/*
+ * groups: objects that live and die together, a few at a time in turns, as
+ * those of network namespaces and cgroups do.
+ */
+
+#define GROUPS		11
+#define GROUP_RUN	16		/* objects of one group in a row */
+#define GROUP_PAGES	1000		/* of all groups, per unit */
+
+static unsigned int group_of(unsigned int i)
+{
+	return i / GROUP_RUN % GROUPS;
+}
+
+static int test_groups(void)
+{
+	const size_t bytes = GROUP_PAGES * PAGE_SIZE;
+	unsigned long before, full, left, end;
+	const unsigned int nr = bytes / 64;
+	struct rnd_state rnd;
+	void __percpu **object;
+	unsigned int i, n = 0;
+	size_t sum = 0;
+	int err = 0;
+
+	object = kvcalloc(nr, sizeof(*object), GFP_KERNEL);
+	if (!object)
+		return -ENOMEM;
+	before = settle();
+	prandom_seed_state(&rnd, seed);
+	while (n < nr && sum < bytes) {
+		size_t one = size ?: 64 + 8 * random_below(&rnd, 57);
+
+		object[n] = __alloc_percpu(one, BENCH_ALIGN);
+		if (!object[n]) {
+			err = -ENOMEM;
+			break;
+		}
+		sum += one;
+		breathe(++n);
+	}
+	full = settle();
+	for (i = 0; i < n; i++) {
+		if (!group_of(i))
+			continue;
+		free_percpu(object[i]);
+		object[i] = NULL;
+		breathe(i);
+	}
+	left = settle();
+	for (i = 0; i < n; i++) {
+		free_percpu(object[i]);
+		breathe(i);
+	}
+	kvfree(object);
+	end = settle();
+	if (err)
+		return err;
+
+	report("groups_objects", n, "objects");
+	report("groups_asked", sum / PAGE_SIZE * num_possible_cpus(), "pages");
+	if (!IS_BUILTIN(CONFIG_TEST_PERCPU)) {
+		pr_info("groups: pages are shown where the test is built in\n");
+		return 0;
+	}
+	report("groups_full_pages", full - before, "pages");
+	report("groups_left_pages", left > before ? left - before : 0, "pages");
+	report("groups_end_pages", end > before ? end - before : 0, "pages");
+	return 0;
+}
+
+/*
+ * exhaust: all memory, politely. The objects are chained through their own
+ * first unit, since there will be no other memory to keep them in.
+ */
+
+static int test_exhaust(void)
+{
+	const gfp_t gfp = GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN;
+	const unsigned int cpu = cpumask_first(cpu_possible_mask);
+	const size_t bytes = max_t(size_t, size ?: PCPU_MIN_UNIT_SIZE, sizeof(void *));
+	const u64 limit = cap ? (u64)cap << 20 : U64_MAX;
+	void __percpu *last = NULL, *object;
+	u64 sum = 0, nr = 0;
+	bool killed = false;
+
+	while (sum + bytes <= limit) {
+		object = __alloc_percpu_gfp(bytes, BENCH_ALIGN, gfp);
+		if (!object)
+			break;
+		*(void __percpu **)per_cpu_ptr(object, cpu) = last;
+		last = object;
+		sum += bytes;
+		breathe(++nr);
+		killed = fatal_signal_pending(current);
+		if (killed)
+			break;
+	}
+	if (sum + bytes > limit)
+		pr_info("exhaust: stopped at the limit of %u MiB\n", cap);
+	while (last) {
+		object = last;
+		last = *(void __percpu **)per_cpu_ptr(object, cpu);
+		free_percpu(object);
+		cond_resched();
+	}
+	if (killed)
+		return -EINTR;
+	report("exhaust_objects", nr, "objects");
+	report("exhaust_bytes", (sum >> 10) * num_possible_cpus(), "KiB");
+	return 0;
+}
+
+/*
+ * stress: each thread has three players: itself, work in softirq and work in
+ * hardirq on the same CPU. A player owns a table of objects and trades them,
+ * full or empty, for those on a table that all players share.
+ */
+
+struct stress_object {
+	void __percpu *ptr;		/* NULL: nothing allocated */
+	size_t size;
+	u8 tag;
+};
+
+struct stress_player {
+	const char *name;
+	struct stress *stress;
+	struct rnd_state rnd;
+	struct stress_object **own;
+	unsigned int nr;
+	bool grow;
+	atomic_t busy;
+	u64 turns, allocs, frees, failed;
+};
+
+struct stress_team {
+	struct stress_player task, softirq, hardirq;
+	struct work_struct softirq_work;
+	struct irq_work hardirq_work;
+};
+
+struct stress {
+	unsigned int loops;
+	unsigned int nr_teams;
+	struct stress_team *team;
+	unsigned int nr_objects;
+	struct stress_object *object;	/* all there are */
+	struct stress_object **own;	/* the players' tables */
+	unsigned int nr_shared;
+	struct stress_object **shared;
+	atomic_t errors;
+};
+
+#define STRESS_IRQ_OBJECTS	64
+#define STRESS_IRQ_TURNS	8
+#define STRESS_ERRORS_SHOWN	10
+
+static u8 stress_byte(const struct stress_object *object, unsigned int cpu)
+{
+	return (object->tag + 37 * cpu) | 1;
+}
+
+static void stress_error(struct stress_player *player, const char *what,
+			 const struct stress_object *object, size_t align,
+			 unsigned int cpu)
+{
+	if (atomic_inc_return(&player->stress->errors) > STRESS_ERRORS_SHOWN)
+		return;
+	pr_err("stress, %s: %s, cpu %u, pointer %lx, size %zu, align %zu\n",
+	       player->name, what, cpu, (unsigned long)object->ptr,
+	       object->size, align);
+}
+
+/* A new object has to be aligned and zero on every CPU. */
+static void stress_fill(struct stress_player *player,
+			struct stress_object *object, size_t align)
+{
+	unsigned int cpu;
+
+	object->tag = random_below(&player->rnd, 256);
+	for_each_possible_cpu(cpu) {
+		void *copy = per_cpu_ptr(object->ptr, cpu);
+
+		if (!IS_ALIGNED((unsigned long)copy, align))
+			stress_error(player, "badly aligned", object, align, cpu);
+		if (memchr_inv(copy, 0, object->size))
+			stress_error(player, "not zero", object, align, cpu);
+	}
+	/* A second pass finds copies that are in one place. */
+	for_each_possible_cpu(cpu)
+		memset(per_cpu_ptr(object->ptr, cpu), stress_byte(object, cpu),
+		       object->size);
+}
+
+static void stress_check(struct stress_player *player,
+			 const struct stress_object *object)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu) {
+		if (memchr_inv(per_cpu_ptr(object->ptr, cpu),
+			       stress_byte(object, cpu), object->size))
+			stress_error(player, "overwritten", object, 0, cpu);
+	}
+}
+
+static size_t stress_size(struct rnd_state *rnd)
+{
+	if (size)
+		return size;
+	/* Small ones most of the time, any size now and then. */
+	if (!random_below(rnd, 512))
+		return 1 + random_below(rnd, PCPU_MIN_UNIT_SIZE);
+	return 1 + random_below(rnd, 8U << random_below(rnd, 9));
+}
+
+enum stress_context {
+	STRESS_BLOCKING,	/* GFP_KERNEL */
+	STRESS_NOFS,		/* GFP_KERNEL in a GFP_NOFS scope */
+	STRESS_NOWAIT,
+	STRESS_ATOMIC,
+	STRESS_IRQS_OFF,	/* GFP_ATOMIC with interrupts off */
+	STRESS_CONTEXTS,
+};
+
+static void __percpu *stress_alloc(size_t bytes, size_t align,
+				   enum stress_context context)
+{
+	void __percpu *ptr;
+	unsigned long flags;
+
+	switch (context) {
+	case STRESS_BLOCKING:
+		return __alloc_percpu(bytes, align);
+	case STRESS_NOFS:
+		flags = memalloc_nofs_save();
+		ptr = __alloc_percpu(bytes, align);
+		memalloc_nofs_restore(flags);
+		return ptr;
+	case STRESS_NOWAIT:
+		return __alloc_percpu_gfp(bytes, align, GFP_NOWAIT);
+	case STRESS_IRQS_OFF:
+		if (!IS_ENABLED(CONFIG_PREEMPT_RT)) {
+			local_irq_save(flags);
+			ptr = __alloc_percpu_gfp(bytes, align, GFP_ATOMIC | __GFP_NOWARN);
+			local_irq_restore(flags);
+			return ptr;
+		}
+		fallthrough;
+	default:
+		return __alloc_percpu_gfp(bytes, align, GFP_ATOMIC | __GFP_NOWARN);
+	}
+}
+
+static void stress_free(struct stress_player *player,
+			struct stress_object *object, bool irqs_off)
+{
+	unsigned long flags;
+
+	stress_check(player, object);
+	if (irqs_off && !IS_ENABLED(CONFIG_PREEMPT_RT)) {
+		local_irq_save(flags);
+		free_percpu(object->ptr);
+		local_irq_restore(flags);
+	} else {
+		free_percpu(object->ptr);
+	}
+	object->ptr = NULL;
+	player->frees++;
+}
+
+/* One turn: trade an object, then allocate where there is none, else free. */
+static void stress_turn(struct stress_player *player, enum stress_context context)
+{
+	struct stress *stress = player->stress;
+	struct rnd_state *rnd = &player->rnd;
+	struct stress_object **own = &player->own[random_below(rnd, player->nr)];
+	struct stress_object *object;
+	size_t align;
+
+	player->turns++;
+	if (!random_below(rnd, 4))
+		*own = xchg(&stress->shared[random_below(rnd, stress->nr_shared)], *own);
+	object = *own;
+
+	/* In long waves from nearly empty to nearly full tables and back. */
+	if (player->turns % (8 * player->nr) == 0)
+		player->grow = !player->grow;
+	if (!!object->ptr == player->grow && random_below(rnd, 8))
+		return;
+
+	if (object->ptr) {
+		stress_free(player, object, context == STRESS_IRQS_OFF);
+		return;
+	}
+	object->size = stress_size(rnd);
+	align = random_below(rnd, 64) ? 1UL << random_below(rnd, 7) : PAGE_SIZE;
+	object->ptr = stress_alloc(object->size, align, context);
+	if (!object->ptr) {
+		player->failed++;
+		return;
+	}
+	player->allocs++;
+	stress_fill(player, object, align);
+}
+
+static void stress_interrupt(struct stress_player *player)
+{
+	unsigned int i;
+
+	/* Its thread may have been moved to another CPU and started a second. */
+	if (atomic_cmpxchg_acquire(&player->busy, 0, 1))
+		return;
+	for (i = 0; i < STRESS_IRQ_TURNS; i++)
+		stress_turn(player, i % 2 ? STRESS_ATOMIC : STRESS_NOWAIT);
+	atomic_set_release(&player->busy, 0);
+}
+
+static void stress_softirq(struct work_struct *work)
+{
+	stress_interrupt(&container_of(work, struct stress_team, softirq_work)->softirq);
+}
+
+static void stress_hardirq(struct irq_work *work)
+{
+	stress_interrupt(&container_of(work, struct stress_team, hardirq_work)->hardirq);
+}
+
+static int stress_worker(struct worker *worker)
+{
+	struct stress *stress = (struct stress *)worker->crew->arg;
+	struct stress_team *team = &stress->team[worker->index];
+	unsigned int i;
+
+	start_together(worker);
+	for (i = 1; i <= stress->loops && !crew_stopped(worker->crew); i++) {
+		stress_turn(&team->task, random_below(&team->task.rnd, STRESS_CONTEXTS));
+		if (i % 64)
+			continue;
+		queue_work(system_bh_wq, &team->softirq_work);
+		if (IS_ENABLED(CONFIG_IRQ_WORK))
+			irq_work_queue(&team->hardirq_work);
+		cond_resched();
+	}
+	cancel_work_sync(&team->softirq_work);
+	if (IS_ENABLED(CONFIG_IRQ_WORK))
+		irq_work_sync(&team->hardirq_work);
+	worker->end = ktime_get_ns();
+	return 0;
+}
+
+static void stress_player_init(struct stress *stress, struct stress_player *player,
+			       const char *name, unsigned int nr, unsigned int *taken)
+{
+	player->name = name;
+	player->stress = stress;
+	player->own = &stress->own[*taken];
+	player->nr = nr;
+	player->grow = true;
+	prandom_seed_state(&player->rnd, (u64)seed + *taken);
+	*taken += nr;
+}
+
+static int stress_init(struct stress *stress, unsigned int nr_teams)
+{
+	const unsigned int nr_task = live ?: 1024;
+	unsigned int i, taken = 0;
+
+	stress->loops = loops ?: 100000;
+	stress->nr_teams = nr_teams;
+	stress->nr_shared = 64 * nr_teams;
+	stress->nr_objects = (nr_task + 2 * STRESS_IRQ_OBJECTS) * nr_teams +
+			     stress->nr_shared;
+	stress->team = kvcalloc(nr_teams, sizeof(*stress->team), GFP_KERNEL);
+	stress->object = kvcalloc(stress->nr_objects, sizeof(*stress->object), GFP_KERNEL);
+	stress->own = kvcalloc(stress->nr_objects, sizeof(*stress->own), GFP_KERNEL);
+	if (!stress->team || !stress->object || !stress->own)
+		return -ENOMEM;
+
+	for (i = 0; i < stress->nr_objects; i++)
+		stress->own[i] = &stress->object[i];
+	for (i = 0; i < nr_teams; i++) {
+		struct stress_team *team = &stress->team[i];
+
+		stress_player_init(stress, &team->task, "task", nr_task, &taken);
+		stress_player_init(stress, &team->softirq, "softirq",
+				   STRESS_IRQ_OBJECTS, &taken);
+		stress_player_init(stress, &team->hardirq, "hardirq",
+				   STRESS_IRQ_OBJECTS, &taken);
+		INIT_WORK(&team->softirq_work, stress_softirq);
+		/* Not IRQ_WORK_HARD_IRQ: a thread on PREEMPT_RT. */
+		init_irq_work(&team->hardirq_work, stress_hardirq);
+	}
+	stress->shared = stress->own + taken;
+	return 0;
+}
+
+static void stress_report(struct stress *stress, u64 ns)
+{
+	u64 turns = 0, in_task = 0, in_softirq = 0, in_hardirq = 0, failed = 0;
+	unsigned int i;
+
+	for (i = 0; i < stress->nr_teams; i++) {
+		struct stress_team *team = &stress->team[i];
+
+		turns += team->task.turns + team->softirq.turns + team->hardirq.turns;
+		failed += team->task.failed + team->softirq.failed + team->hardirq.failed;
+		in_task += team->task.allocs;
+		in_softirq += team->softirq.allocs;
+		in_hardirq += team->hardirq.allocs;
+	}
+	report("stress_turns", turns, "count");
+	report("stress_task_allocs", in_task, "count");
+	report("stress_softirq_allocs", in_softirq, "count");
+	report("stress_hardirq_allocs", in_hardirq, "count");
+	report("stress_failed", failed, "count");
+	report("stress_time", div_u64(ns, NSEC_PER_MSEC), "ms");
+	report("stress_errors", atomic_read(&stress->errors), "count");
+}
+
+static int test_stress(void)
+{
+	struct stress stress = { };
+	struct stress_player *checker;
+	struct crew *crew = NULL;
+	unsigned int i;
+	int err;
+
+	err = stress_init(&stress, max_threads());
+	if (err)
+		goto out;
+	crew = crew_alloc(stress.nr_teams, stress_worker, &stress);
+	if (!crew) {
+		err = -ENOMEM;
+		goto out;
+	}
+	report("stress_seed", seed, "number");
+	err = crew_run(crew);
+
+	checker = &stress.team[0].task;
+	for (i = 0; i < stress.nr_objects; i++) {
+		if (stress.object[i].ptr)
+			stress_free(checker, &stress.object[i], false);
+		breathe(i);
+	}
+	stress_report(&stress, crew_ns(crew));
+	if (atomic_read(&stress.errors))
+		err = -EINVAL;
+out:
+	kvfree(crew);
+	kvfree(stress.own);
+	kvfree(stress.object);
+	kvfree(stress.team);
+	return err;
+}
+
+/*
+ * The list of tests, and how they are called.
+ */
+
+static const struct test_case {
+	const char *name;
+	int (*fn)(void);
+} test_cases[] = {
+	{ "pairs", test_pairs },
+	{ "slub", test_slub },
+	{ "remote", test_remote },
+	{ "cold", test_cold },
+	{ "random35k", test_random35k },
+	{ "burst_irqsoff", test_burst_irqsoff },
+	{ "groups", test_groups },
+	{ "exhaust", test_exhaust },
+	{ "stress", test_stress },
+};
+
+static const struct test_case *find_test(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(test_cases); i++) {
+		if (!strcmp(test_cases[i].name, name))
+			return &test_cases[i];
+	}
+	pr_err("there is no test \"%s\"; see modinfo\n", name);
+	return NULL;
+}
+
+/* Run the tests of a list, or only look whether all of them exist. */
+static int run_list(char *list, bool dry)
+{
+	const struct test_case *one;
+	int err = 0, ret;
+	char *name;
+
+	while ((name = strsep(&list, ","))) {
+		if (!*name)
+			continue;
+		one = find_test(name);
+		if (!one)
+			return -EINVAL;
+		if (dry)
+			continue;
+		ret = one->fn();
+		if (ret)
+			pr_err("%s failed with error %d\n", name, ret);
+		/* A fault in the allocator outweighs a lack of memory. */
+		if (!err || ret == -EINVAL)
+			err = ret;
+		if (ret == -EINTR)
+			break;
+	}
+	return err;
+}
+
+static int run_tests(void)
+{
+	bool dry = true;
+	char *list;
+	int err;
+
+	do {
+		list = kstrdup(test, GFP_KERNEL);
+		if (!list)
+			return -ENOMEM;
+		err = run_list(list, dry);
+		kfree(list);
+		dry = !dry;
+	} while (!err && !dry);
+	return err;
+}
+
+static int __init test_percpu_init(void)
+{
+	int err = run_tests();
+
+	pr_info("end: %s\n", err ? "failed" : "passed");
+	if (!IS_BUILTIN(CONFIG_TEST_PERCPU))
+		return err ?: -EAGAIN;	/* Failure unloads the module. */
+	if (halt) {
+		/* A machine that cannot, as QEMU without ACPI, starts anew. */
+		if (kernel_can_power_off() || IS_ENABLED(CONFIG_UML))
+			kernel_power_off();
+		else
+			kernel_restart(NULL);
+	}
+	return 0;
+}
+
+#ifdef MODULE
+module_init(test_percpu_init);
+#else
+late_initcall(test_percpu_init);
+#endif
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Stress and benchmark module for the percpu allocator");
