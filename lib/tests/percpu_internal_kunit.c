@@ -1,0 +1,574 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of what this percpu allocator promises beyond the common contract
+ * (for that see percpu_kunit.c): objects as large as a unit, bursts of requests
+ * that cannot sleep, frees that are refused, memory that goes back.
+ *
+ * They use the public interface, look at the allocator's counters, and have
+ * pcpu_validate() check every invariant after each case.
+ */
+#include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/delay.h>
+#include <linux/err.h>
+#include <linux/irq_work.h>
+#include <linux/ktime.h>
+#include <linux/module.h>
+#include <linux/timer.h>
+
+#include "../../mm/percpu-internal.h"
+
+MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
+
+static DEFINE_PER_CPU(u64, static_var);
+
+/* ---- helpers --------------------------------------------------------------- */
+
+static bool on_km(void)
+{
+	return pcpu_main.backend->rows_fixed;
+}
+
+static void fill(void __percpu *ptr, size_t size, u32 tag)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		memset32(per_cpu_ptr(ptr, cpu), tag << 12 | cpu, size / sizeof(u32));
+}
+
+static bool intact(void __percpu *ptr, size_t size, u32 tag)
+{
+	unsigned int cpu, i;
+
+	for_each_possible_cpu(cpu) {
+		u32 *copy = per_cpu_ptr((u32 __percpu *)ptr, cpu);
+
+		for (i = 0; i < size / sizeof(u32); i++) {
+			if (copy[i] != (tag << 12 | cpu))
+				return false;
+		}
+	}
+	return true;
+}
+
+static bool zeroed(void __percpu *ptr, size_t size)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu) {
+		if (memchr_inv(per_cpu_ptr(ptr, cpu), 0, size))
+			return false;
+	}
+	return true;
+}
+
+/* A case that ends early gives back what it had. */
+static void free_action(void *ptr)
+{
+	free_percpu((void __percpu *)ptr);
+}
+
+static void __percpu *alloc(struct kunit *test, size_t size, size_t align, gfp_t gfp)
+{
+	void __percpu *ptr = __alloc_percpu_gfp(size, align, gfp);
+
+	KUNIT_ASSERT_NOT_NULL_MSG(test, (__force void *)ptr, "size %zu align %zu",
+				  size, align);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_action,
+							   (__force void *)ptr));
+	KUNIT_EXPECT_TRUE(test, IS_ALIGNED((unsigned long)(__force void *)ptr, align));
+	KUNIT_EXPECT_TRUE_MSG(test, zeroed(ptr, size), "size %zu", size);
+	return ptr;
+}
+
+static void release(struct kunit *test, void __percpu *ptr)
+{
+	kunit_release_action(test, free_action, (__force void *)ptr);
+}
+
+/* Let the worker do all that it has to do. */
+static void settle(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 100 && flush_delayed_work(&pcpu_main.balance_work); i++)
+		;
+}
+
+static unsigned int nr_bad_frees(void)
+{
+	return atomic_read(&pcpu_main.nr_bad_frees);
+}
+
+static void percpu_internal_exit(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, 0, pcpu_validate(&pcpu_main));
+}
+
+/* ---- objects larger than PCPU_MIN_UNIT_SIZE --------------------------------- */
+
+static const unsigned int eighths[] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+
+static void eighths_desc(const unsigned int *param, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%u/8 of a unit", *param);
+}
+
+KUNIT_ARRAY_PARAM(eighths, eighths, eighths_desc);
+
+static void big_object_test(struct kunit *test)
+{
+	size_t unit = pcpu_main.geo.unit_bytes;
+	size_t size = unit / 8 * *(const unsigned int *)test->param_value;
+	void __percpu *small[32];
+	void __percpu *big[2];
+	unsigned int i;
+
+	if (size <= PCPU_MIN_UNIT_SIZE && size < unit)
+		kunit_skip(test, "%zu bytes are nothing special (units have %zu)",
+			   size, unit);
+
+	for (i = 0; i < ARRAY_SIZE(small); i++) {
+		small[i] = alloc(test, 4 << i % 8, 4, GFP_KERNEL);
+		fill(small[i], 4 << i % 8, i + 1);
+	}
+	for (i = 0; i < ARRAY_SIZE(big); i++) {
+		big[i] = alloc(test, size, i ? PAGE_SIZE : 4, GFP_KERNEL);
+		fill(big[i], size, 100 + i);
+	}
+	for (i = 0; i < ARRAY_SIZE(small); i += 2)
+		release(test, small[i]);
+
+	for (i = 0; i < ARRAY_SIZE(big); i++)
+		KUNIT_EXPECT_TRUE(test, intact(big[i], size, 100 + i));
+	for (i = 1; i < ARRAY_SIZE(small); i += 2) {
+		KUNIT_EXPECT_TRUE(test, intact(small[i], 4 << i % 8, i + 1));
+		release(test, small[i]);
+	}
+	KUNIT_EXPECT_EQ(test, 0, pcpu_validate(&pcpu_main));
+	for (i = 0; i < ARRAY_SIZE(big); i++)
+		release(test, big[i]);
+}
+
+/* What no unit can hold is refused at the door. */
+static void too_big_test(struct kunit *test)
+{
+	size_t unit = pcpu_main.geo.unit_bytes;
+	void __percpu *ptr;
+
+	kunit_warning_suppress(test) {
+		ptr = __alloc_percpu_gfp(unit + 1, 4, GFP_KERNEL);
+		KUNIT_EXPECT_NULL(test, (__force void *)ptr);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+	}
+	kunit_warning_suppress(test) {
+		ptr = __alloc_percpu_gfp(unit + 4, 4, GFP_KERNEL | __GFP_NOWARN);
+		KUNIT_EXPECT_NULL(test, (__force void *)ptr);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 0);
+	}
+}
+
+/* ---- bursts ------------------------------------------------------------------ */
+
+struct burst {
+	/* parameters */
+	const char		*name;
+	size_t			size;
+	unsigned int		nr;
+	void			(*enter)(struct burst *burst);
+	/* one run */
+	void __percpu		**ptrs;
+	unsigned int		got;
+	struct completion	done;
+	struct timer_list	timer;
+};
+
+static void burst_body(struct burst *burst)
+{
+	void __percpu *ptr;
+
+	while (burst->got < burst->nr) {
+		ptr = __alloc_percpu_gfp(burst->size, burst->size, GFP_NOWAIT);
+		if (!ptr)
+			break;
+		burst->ptrs[burst->got++] = ptr;
+	}
+}
+
+static void burst_irqs_off(struct burst *burst)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	burst_body(burst);
+	local_irq_restore(flags);
+}
+
+static void burst_timer(struct timer_list *timer)
+{
+	struct burst *burst = timer_container_of(burst, timer, timer);
+
+	burst_body(burst);
+	complete(&burst->done);
+}
+
+static void burst_softirq(struct burst *burst)
+{
+	init_completion(&burst->done);
+	timer_setup_on_stack(&burst->timer, burst_timer, 0);
+	mod_timer(&burst->timer, jiffies);
+	wait_for_completion(&burst->done);
+	timer_delete_sync(&burst->timer);
+	timer_destroy_on_stack(&burst->timer);
+}
+
+static const struct burst bursts[] = {
+	{ "16000 of 64 B, interrupts off",	64,	16000,	burst_irqs_off },
+	{ "2000 of 512 B, interrupts off",	512,	2000,	burst_irqs_off },
+	{ "16000 of 64 B, softirq",		64,	16000,	burst_softirq },
+	{ "250 of 4 KiB, interrupts off",	4096,	250,	burst_irqs_off },
+};
+
+KUNIT_ARRAY_PARAM_DESC(burst, bursts, name);
+
+static bool spares_are_ready(void)
+{
+	return READ_ONCE(pcpu_main.nr_spare_chunks) >= pcpu_main.spare_chunks;
+}
+
+/* 1 MiB back to back: all succeed, are zeroed, and none overlaps another. */
+static void burst_test(struct kunit *test)
+{
+	struct burst burst = *(const struct burst *)test->param_value;
+	ktime_t deadline = ktime_add_ms(ktime_get(), 10000);
+	unsigned int i, bad = 0;
+
+	if (!pcpu_main.backend->maps_atomic)
+		kunit_skip(test, "the %s backend does not map without sleeping",
+			   pcpu_main.backend->name);
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		kunit_skip(test, "on PREEMPT_RT present rows alone serve here");
+
+	burst.ptrs = kvcalloc(burst.nr, sizeof(*burst.ptrs), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, burst.ptrs);
+	settle();
+	while (!spares_are_ready() && ktime_before(ktime_get(), deadline))
+		msleep(20);
+
+	burst.enter(&burst);
+
+	for (i = 0; i < burst.got; i++) {
+		bad += !zeroed(burst.ptrs[i], burst.size);
+		fill(burst.ptrs[i], burst.size, i + 1);
+	}
+	for (i = 0; i < burst.got; i++)
+		bad += !intact(burst.ptrs[i], burst.size, i + 1);
+	KUNIT_EXPECT_EQ(test, 0, pcpu_validate(&pcpu_main));
+	for (i = 0; i < burst.got; i++)
+		free_percpu(burst.ptrs[i]);
+	kvfree(burst.ptrs);
+
+	KUNIT_EXPECT_EQ(test, burst.got, burst.nr);
+	KUNIT_EXPECT_EQ(test, bad, 0);
+}
+
+/*
+ * After a burst the pages go back by themselves, and so do the chunks.  Rows
+ * that must stay because something of other users lives in them are allowed
+ * for: a handful.
+ */
+static void give_back_test(struct kunit *test)
+{
+	unsigned long before, full, now, slack = 4 * pcpu_main.geo.nr_units;
+	ktime_t deadline = ktime_add_ms(ktime_get(), 20000);
+	unsigned int nr = 256, i, rounds = 0;
+	void __percpu **ptrs;
+
+	if (on_km())
+		kunit_skip(test, "the km backend keeps its chunks populated");
+
+	/* Where it was: what is left once the worker finds nothing to do. */
+	do {
+		settle();
+		before = pcpu_nr_pages();
+		msleep(20);
+	} while ((delayed_work_pending(&pcpu_main.balance_work) ||
+		  before != pcpu_nr_pages()) && ++rounds < 50);
+
+	ptrs = kunit_kcalloc(test, nr, sizeof(*ptrs), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, ptrs);
+	for (i = 0; i < nr; i++) {
+		ptrs[i] = __alloc_percpu_gfp(PAGE_SIZE, PAGE_SIZE,
+					     i & 1 ? GFP_KERNEL : GFP_NOWAIT);
+		if (!ptrs[i])
+			ptrs[i] = __alloc_percpu(PAGE_SIZE, PAGE_SIZE);
+	}
+	full = pcpu_nr_pages();
+	for (i = 0; i < nr; i++)
+		free_percpu(ptrs[i]);
+	KUNIT_EXPECT_GE(test, full, (nr - 64) * pcpu_main.geo.nr_units);
+
+	do {
+		msleep(20);
+		now = pcpu_nr_pages();
+	} while (now > before + slack && ktime_before(ktime_get(), deadline));
+	kunit_info(test, "pages: %lu before, %lu full, %lu after\n", before, full, now);
+	KUNIT_EXPECT_LE(test, now, before + slack);
+}
+
+/* ---- frees that are refused --------------------------------------------------- */
+
+struct bad_free {
+	const char	*name;
+	void __percpu	*(*make)(struct kunit *test, void __percpu *live);
+};
+
+static void __percpu *bad_double(struct kunit *test, void __percpu *live)
+{
+	void __percpu *ptr = alloc(test, 64, 64, GFP_KERNEL);
+
+	release(test, ptr);
+	return ptr;
+}
+
+static void __percpu *bad_double_pages(struct kunit *test, void __percpu *live)
+{
+	void __percpu *ptr = alloc(test, 2 * PAGE_SIZE, PAGE_SIZE, GFP_KERNEL);
+
+	release(test, ptr);
+	return ptr;
+}
+
+static void __percpu *bad_first_slot(struct kunit *test, void __percpu *live)
+{
+	return live + 4;
+}
+
+static void __percpu *bad_middle(struct kunit *test, void __percpu *live)
+{
+	return live + PAGE_SIZE;
+}
+
+static void __percpu *bad_last_slot(struct kunit *test, void __percpu *live)
+{
+	return live + 2 * PAGE_SIZE - 4;
+}
+
+static void __percpu *bad_low_bits(struct kunit *test, void __percpu *live)
+{
+	return live + 1;
+}
+
+static void __percpu *bad_copy(struct kunit *test, void __percpu *live)
+{
+	unsigned int cpu = cpumask_last(cpu_possible_mask);
+
+	/* On UP a pointer is the address of its one copy. */
+	return IS_ENABLED(CONFIG_SMP) ? (void __percpu __force *)per_cpu_ptr(live, cpu) :
+					live + 8;
+}
+
+static void __percpu *bad_error(struct kunit *test, void __percpu *live)
+{
+	return (void __percpu __force *)ERR_PTR(-ENOMEM);
+}
+
+static void __percpu *bad_one(struct kunit *test, void __percpu *live)
+{
+	return (void __percpu __force *)1UL;
+}
+
+static void __percpu *bad_static(struct kunit *test, void __percpu *live)
+{
+	return &static_var;
+}
+
+static void __percpu *bad_slab(struct kunit *test, void __percpu *live)
+{
+	return (void __percpu __force *)kunit_kzalloc(test, 64, GFP_KERNEL);
+}
+
+static void __percpu *bad_stack(struct kunit *test, void __percpu *live)
+{
+	return (void __percpu __force *)current->stack;
+}
+
+static void __percpu *bad_text(struct kunit *test, void __percpu *live)
+{
+	return (void __percpu __force *)bad_text;
+}
+
+static void __percpu *bad_beyond(struct kunit *test, void __percpu *live)
+{
+	return live + (1UL << (BITS_PER_LONG - 2));
+}
+
+static const struct bad_free bad_frees[] = {
+	{ "freed before",			bad_double },
+	{ "freed before, whole pages",		bad_double_pages },
+	{ "4 bytes into an object",		bad_first_slot },
+	{ "a page into an object",		bad_middle },
+	{ "the last 4 bytes of an object",	bad_last_slot },
+	{ "not a multiple of 4",		bad_low_bits },
+	{ "address of a copy",			bad_copy },
+	{ "ERR_PTR",				bad_error },
+	{ "1",					bad_one },
+	{ "static percpu variable",		bad_static },
+	{ "slab object",			bad_slab },
+	{ "stack",				bad_stack },
+	{ "kernel text",			bad_text },
+	{ "far beyond",				bad_beyond },
+};
+
+KUNIT_ARRAY_PARAM_DESC(bad_free, bad_frees, name);
+
+/* Refused, counted, warned about at most once, and nothing else happens. */
+static void expect_refused(struct kunit *test, void __percpu *ptr)
+{
+	unsigned int before = nr_bad_frees();
+
+	kunit_warning_suppress(test) {
+		free_percpu(ptr);
+		/* Without a warning where WARN_ONCE() has had its one. */
+		KUNIT_EXPECT_LE(test, KUNIT_SUPPRESSED_WARNING_COUNT(), 1);
+	}
+	KUNIT_EXPECT_EQ(test, nr_bad_frees(), before + 1);
+	KUNIT_EXPECT_EQ(test, 0, pcpu_validate(&pcpu_main));
+}
+
+static void bad_free_test(struct kunit *test)
+{
+	const struct bad_free *bad = test->param_value;
+	const size_t size = 2 * PAGE_SIZE;
+	void __percpu *live = alloc(test, size, PAGE_SIZE, GFP_KERNEL);
+	void __percpu *ptr;
+
+	fill(live, size, 1);
+	ptr = bad->make(test, live);
+	expect_refused(test, ptr);
+	expect_refused(test, ptr);
+	KUNIT_EXPECT_TRUE(test, intact(live, size, 1));
+
+	/* The object itself is still there to be freed, once. */
+	release(test, live);
+	expect_refused(test, live);
+}
+
+/* A pointer into a chunk that no longer exists. */
+static void free_after_chunk_test(struct kunit *test)
+{
+	size_t unit = pcpu_main.geo.unit_bytes;
+	unsigned int nr, i;
+	void __percpu **ptrs;
+
+	nr = pcpu_main.spare_chunks + 4;
+	ptrs = kunit_kcalloc(test, nr, sizeof(*ptrs), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, ptrs);
+	for (i = 0; i < nr; i++)
+		ptrs[i] = alloc(test, unit, PAGE_SIZE, GFP_KERNEL);
+	for (i = 0; i < nr; i++)
+		release(test, ptrs[i]);
+	settle();
+	for (i = 0; i < nr; i++)
+		expect_refused(test, ptrs[i]);
+}
+
+/* ---- the rest ------------------------------------------------------------------ */
+
+/* __GFP_NOFAIL cannot be promised: said aloud, and the request goes on. */
+static void nofail_test(struct kunit *test)
+{
+	void __percpu *ptr;
+
+	kunit_warning_suppress(test) {
+		ptr = __alloc_percpu_gfp(64, 64, GFP_KERNEL | __GFP_NOFAIL);
+		KUNIT_EXPECT_LE(test, KUNIT_SUPPRESSED_WARNING_COUNT(), 1);
+		/* Where a suppressed warning does not use up WARN_ONCE(). */
+		if (IS_ENABLED(CONFIG_X86) && !IS_ENABLED(CONFIG_UML))
+			KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+	}
+	KUNIT_EXPECT_NOT_NULL(test, (__force void *)ptr);
+	free_percpu(ptr);
+}
+
+/* Each piece that is given back to the reserved part can be had again. */
+static void reserved_reuse_test(struct kunit *test)
+{
+	const size_t piece = 256;
+	unsigned int nr = PERCPU_MODULE_RESERVE / piece, got = 0, i;
+	void __percpu **ptrs;
+
+	if (!pcpu_main.reserved)
+		kunit_skip(test, "there is no reserved part");
+
+	ptrs = kunit_kcalloc(test, nr, sizeof(*ptrs), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, ptrs);
+	while (got < nr) {
+		ptrs[got] = alloc_hooks(pcpu_alloc_noprof(piece, 64, true,
+							  GFP_KERNEL | __GFP_NOWARN));
+		if (!ptrs[got])
+			break;
+		got++;
+	}
+	KUNIT_EXPECT_GT(test, got, 0);
+	for (i = 0; i < got; i++) {
+		free_percpu(ptrs[i]);
+		ptrs[i] = alloc_hooks(pcpu_alloc_noprof(piece, 64, true,
+							GFP_KERNEL | __GFP_NOWARN));
+		KUNIT_EXPECT_NOT_NULL_MSG(test, (__force void *)ptrs[i],
+					  "piece %u of %u", i, got);
+	}
+	for (i = 0; i < got; i++)
+		free_percpu(ptrs[i]);
+}
+
+/* The figures in debugfs follow what is made and freed. */
+static void counts_test(struct kunit *test)
+{
+	struct pcpu_counts before, after;
+	void __percpu *ptrs[100];
+	unsigned long flags;
+	unsigned int i;
+
+	spin_lock_irqsave(&pcpu_main.lock, flags);
+	before = pcpu_main.counts;
+	spin_unlock_irqrestore(&pcpu_main.lock, flags);
+
+	for (i = 0; i < ARRAY_SIZE(ptrs); i++)
+		ptrs[i] = __alloc_percpu(16 + i, 4);
+	for (i = 0; i < ARRAY_SIZE(ptrs); i++)
+		free_percpu(ptrs[i]);
+
+	spin_lock_irqsave(&pcpu_main.lock, flags);
+	after = pcpu_main.counts;
+	spin_unlock_irqrestore(&pcpu_main.lock, flags);
+
+	/* Others may allocate meanwhile. */
+	KUNIT_EXPECT_GE(test, after.nr_alloc, before.nr_alloc + ARRAY_SIZE(ptrs));
+	KUNIT_EXPECT_GE(test, after.nr_dealloc, before.nr_dealloc + ARRAY_SIZE(ptrs));
+	KUNIT_EXPECT_LE(test, after.min_alloc_bytes, 16);
+	KUNIT_EXPECT_GE(test, after.max_alloc_bytes, 16 + ARRAY_SIZE(ptrs) - 1);
+	KUNIT_EXPECT_GE(test, after.nr_max_alloc, ARRAY_SIZE(ptrs));
+}
+
+static struct kunit_case percpu_internal_cases[] = {
+	KUNIT_CASE_PARAM(big_object_test, eighths_gen_params),
+	KUNIT_CASE(too_big_test),
+	KUNIT_CASE_PARAM(burst_test, burst_gen_params),
+	KUNIT_CASE_SLOW(give_back_test),
+	KUNIT_CASE_PARAM(bad_free_test, bad_free_gen_params),
+	KUNIT_CASE(free_after_chunk_test),
+	KUNIT_CASE(nofail_test),
+	KUNIT_CASE(reserved_reuse_test),
+	KUNIT_CASE(counts_test),
+	{}
+};
+
+static struct kunit_suite percpu_internal_suite = {
+	.name = "percpu_internal",
+	.exit = percpu_internal_exit,
+	.test_cases = percpu_internal_cases,
+};
+
+kunit_test_suite(percpu_internal_suite);
