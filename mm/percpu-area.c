@@ -266,16 +266,18 @@ static unsigned int pcpu_find_in_block(const struct pcpu_area_map *map, unsigned
 				       unsigned int nr, unsigned int align_slots)
 {
 	const unsigned long *bits = pcpu_block_bits(map, block);
+	unsigned int block_start = block << PCPU_BLOCK_SHIFT;
 	unsigned int start = 0, end;
 
 	while (start + nr <= PCPU_BLOCK_SLOTS) {
 		start = find_next_zero_bit(bits, PCPU_BLOCK_SLOTS, start);
-		start = ALIGN(start, align_slots);
+		/* Of the map, not of the block: pages may be larger than that. */
+		start = ALIGN(block_start + start, align_slots) - block_start;
 		if (start + nr > PCPU_BLOCK_SLOTS)
 			break;
 		end = pcpu_next_busy(bits, start);
 		if (end >= start + nr)
-			return (block << PCPU_BLOCK_SHIFT) + start;
+			return block_start + start;
 		start = end + 1;
 	}
 	return PCPU_NONE;

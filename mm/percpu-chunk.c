@@ -154,16 +154,17 @@ static void pcpu_relist(struct pcpu_allocator *pa, struct pcpu_chunk *chunk)
 }
 
 static void pcpu_count_alloc(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
-			     size_t size_bytes)
+			     const struct pcpu_request *req)
 {
 	struct pcpu_counts *counts = &pa->counts;
 
 	chunk->nr_areas++;
+	chunk->max_area_slots = max(chunk->max_area_slots, req->nr_slots);
 	counts->nr_alloc++;
 	counts->nr_max_alloc = max(counts->nr_max_alloc,
 				   counts->nr_alloc - counts->nr_dealloc);
-	counts->min_alloc_bytes = min(counts->min_alloc_bytes, size_bytes);
-	counts->max_alloc_bytes = max(counts->max_alloc_bytes, size_bytes);
+	counts->min_alloc_bytes = min(counts->min_alloc_bytes, req->size_bytes);
+	counts->max_alloc_bytes = max(counts->max_alloc_bytes, req->size_bytes);
 }
 
 /* Make the area of a request at a place that holds it.  Not yet live. */
@@ -174,7 +175,7 @@ static void pcpu_area_commit(struct pcpu_allocator *pa, struct pcpu_request *req
 
 	pcpu_area_take(&chunk->map, slot, req->nr_slots);
 	pcpu_rows_use(pa, chunk, slot, req->nr_slots, true);
-	pcpu_count_alloc(pa, chunk, req->size_bytes);
+	pcpu_count_alloc(pa, chunk, req);
 	pcpu_relist(pa, chunk);
 	if (!req->may_block)
 		pa->nonblock_rows += nr_empty_before - pa->nr_empty_rows;

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * percpu-stats.c - what /sys/kernel/debug/percpu_stats shows
+ *
+ * The file is a sequence: the figures of the allocator, then each chunk's.  One
+ * step copies one chunk with its maps into a buffer, which is all that happens
+ * under the allocator's lock; the copy is examined and printed without it.
+ * Chunks are found by their place in the list, so where chunks come and go
+ * during a read one may be shown twice or left out; each is right in itself.
+ *
+ * Sizes are those of one unit, in bytes.
+ */
+#define pr_fmt(fmt) "percpu: " fmt
+
+#include "percpu-internal.h"
+
+/**
+ * struct pcpu_view - a chunk as it was at one moment
+ * @chunk: copy of the chunk, its maps and rows replaced by the copies below;
+ *	its lists, extensions and index are not to be used
+ * @label: what kind of chunk it is
+ * @busy: room for the map of busy slots of a whole unit
+ * @ends: room for the map of the areas' ends
+ * @rows: room for the rows
+ * @present_longest_slots: the longest free run in rows that have pages
+ */
+struct pcpu_view {
+	struct pcpu_chunk chunk;
+	const char *label;
+	unsigned long *busy;
+	unsigned long *ends;
+	struct pcpu_row *rows;
+	unsigned int present_longest_slots;
+};
+
+/**
+ * struct pcpu_figures - what is found out about a view, in slots
+ * @first_free: the first free slot
+ * @free_slots: free slots, whether their row has pages or not
+ * @present_slots: those whose row has pages
+ * @longest_slots: the longest free run, pages or not
+ * @sum_frag_slots: free slots in front of the last area
+ * @max_frag_slots: the longest free run in front of the last area
+ */
+struct pcpu_figures {
+	unsigned int first_free;
+	unsigned int free_slots;
+	unsigned int present_slots;
+	unsigned int longest_slots;
+	unsigned int sum_frag_slots;
+	unsigned int max_frag_slots;
+};
+
+static const char * const pcpu_row_names[PCPU_NR_ROW_STATES] = {
+	[PCPU_ROW_ABSENT]	= "rows_absent",
+	[PCPU_ROW_COMING]	= "rows_coming",
+	[PCPU_ROW_PRESENT]	= "rows_present",
+	[PCPU_ROW_GOING]	= "rows_going",
+};
+
+static void pcpu_show(struct seq_file *m, const char *name, u64 value)
+{
+	seq_printf(m, "  %-20s: %12llu\n", name, value);
+}
+
+static void pcpu_show_slots(struct seq_file *m, const char *name, unsigned int nr_slots)
+{
+	pcpu_show(m, name, pcpu_slots_to_bytes(nr_slots));
+}
+
+static void pcpu_show_rows(struct seq_file *m, const unsigned int *nr_rows_in)
+{
+	unsigned int state;
+
+	for (state = 0; state < PCPU_NR_ROW_STATES; state++)
+		pcpu_show(m, pcpu_row_names[state], nr_rows_in[state]);
+}
+
+static void pcpu_show_title(struct seq_file *m, const char *title)
+{
+	seq_printf(m, "%s:\n----------------------------------------\n", title);
+}
+
+/* ---- the allocator -------------------------------------------------------- */
+
+static void pcpu_show_layout(struct seq_file *m, const struct pcpu_allocator *pa)
+{
+	seq_puts(m, "Percpu Memory Statistics\n");
+	pcpu_show_title(m, "Allocation Info");
+	pcpu_show(m, "unit_size", pa->geo.unit_bytes);
+	pcpu_show(m, "static_size", pa->static_bytes);
+	pcpu_show(m, "reserved_size", pa->reserved_bytes);
+	pcpu_show(m, "dyn_size", pa->dyn_bytes);
+	pcpu_show(m, "atom_size", pa->geo.atom_bytes);
+	pcpu_show(m, "alloc_size", pa->alloc_bytes);
+	seq_putc(m, '\n');
+}
+
+static void pcpu_show_totals(struct seq_file *m, struct pcpu_allocator *pa)
+{
+	unsigned int nr_rows_in[PCPU_NR_ROW_STATES];
+	unsigned int nr_chunks, nr_spare_chunks, nr_empty_rows, reserve_rows;
+	struct pcpu_counts counts;
+
+	spin_lock_irq(&pa->lock);
+	counts = pa->counts;
+	nr_chunks = pa->nr_chunks;
+	nr_spare_chunks = pa->nr_spare_chunks;
+	nr_empty_rows = pa->nr_empty_rows;
+	reserve_rows = pa->reserve_rows;
+	memcpy(nr_rows_in, pa->nr_rows_in, sizeof(nr_rows_in));
+	spin_unlock_irq(&pa->lock);
+
+	pcpu_show_title(m, "Global Stats");
+	pcpu_show(m, "nr_alloc", counts.nr_alloc);
+	pcpu_show(m, "nr_dealloc", counts.nr_dealloc);
+	pcpu_show(m, "nr_cur_alloc", counts.nr_alloc - counts.nr_dealloc);
+	pcpu_show(m, "nr_max_alloc", counts.nr_max_alloc);
+	/* The first chunk is one of them, and not in the allocator's figures. */
+	pcpu_show(m, "nr_chunks", nr_chunks + 1);
+	pcpu_show(m, "nr_max_chunks", counts.nr_max_chunks + 1);
+	pcpu_show(m, "min_alloc_size", counts.min_alloc_bytes);
+	pcpu_show(m, "max_alloc_size", counts.max_alloc_bytes);
+	pcpu_show(m, "empty_pop_pages", nr_empty_rows);
+	pcpu_show(m, "nr_spare_chunks", nr_spare_chunks);
+	pcpu_show(m, "reserve_rows", reserve_rows);
+	pcpu_show(m, "nr_bad_frees", atomic_read(&pa->nr_bad_frees));
+	pcpu_show_rows(m, nr_rows_in);
+	seq_putc(m, '\n');
+
+	pcpu_show_title(m, "Per Chunk Stats");
+}
+
+/* ---- a chunk ---------------------------------------------------------------- */
+
+/* Does an area hold @slot, and where does that area, or the free run, end? */
+static unsigned int pcpu_view_run(const struct pcpu_chunk *chunk, unsigned int slot,
+				  bool *is_area)
+{
+	unsigned int row = slot / PCPU_ROW_SLOTS;
+	unsigned int end;
+
+	*is_area = false;
+	if (chunk->rows[row].state != PCPU_ROW_PRESENT) {
+		end = (row + 1) * PCPU_ROW_SLOTS;
+	} else if (!test_bit(slot, chunk->map.busy)) {
+		end = find_next_bit(chunk->map.busy, chunk->end_slot, slot);
+	} else {
+		*is_area = true;
+		end = slot + max(pcpu_area_length(&chunk->map, slot), 1U);
+	}
+	return min(end, chunk->end_slot);
+}
+
+/* Fill in @fig and the sizes of up to @max areas; return how many there are. */
+static unsigned int pcpu_view_measure(const struct pcpu_chunk *chunk,
+				      struct pcpu_figures *fig, u32 *sizes, unsigned int max)
+{
+	unsigned int slot, end, run = 0, nr = 0;
+	bool is_area;
+
+	memset(fig, 0, sizeof(*fig));
+	fig->first_free = PCPU_NONE;
+	for (slot = chunk->first_slot; slot < chunk->end_slot; slot = end) {
+		end = pcpu_view_run(chunk, slot, &is_area);
+		if (is_area) {
+			/* What was free so far is in front of an area. */
+			fig->sum_frag_slots = fig->free_slots;
+			fig->max_frag_slots = fig->longest_slots;
+			run = 0;
+			if (nr < max)
+				sizes[nr++] = end - slot;
+			continue;
+		}
+		if (fig->first_free == PCPU_NONE)
+			fig->first_free = slot;
+		run += end - slot;
+		fig->longest_slots = max(fig->longest_slots, run);
+		fig->free_slots += end - slot;
+		if (chunk->rows[slot / PCPU_ROW_SLOTS].state == PCPU_ROW_PRESENT)
+			fig->present_slots += end - slot;
+	}
+	if (fig->first_free == PCPU_NONE)
+		fig->first_free = chunk->end_slot;
+	return nr;
+}
+
+static int pcpu_cmp_sizes(const void *a, const void *b)
+{
+	return cmp_int(*(const u32 *)a, *(const u32 *)b);
+}
+
+static int pcpu_show_view(struct seq_file *m, const struct pcpu_view *view)
+{
+	const struct pcpu_chunk *chunk = &view->chunk;
+	struct pcpu_figures fig;
+	unsigned int nr;
+	u32 *sizes;
+
+	sizes = kvmalloc_array(chunk->nr_areas + 1, sizeof(*sizes), GFP_KERNEL);
+	if (!sizes)
+		return -ENOMEM;
+	/* No area: its size is shown as 0. */
+	sizes[0] = 0;
+	nr = pcpu_view_measure(chunk, &fig, sizes, chunk->nr_areas);
+	sort(sizes, nr, sizeof(*sizes), pcpu_cmp_sizes, NULL);
+
+	seq_printf(m, "%s\n", view->label);
+	pcpu_show(m, "nr_alloc", chunk->nr_areas);
+	pcpu_show_slots(m, "max_alloc_size", chunk->max_area_slots);
+	pcpu_show(m, "empty_pop_pages", chunk->nr_empty_rows);
+	pcpu_show(m, "first_bit", fig.first_free);
+	pcpu_show_slots(m, "free_bytes", fig.free_slots);
+	pcpu_show_slots(m, "contig_bytes", fig.longest_slots);
+	pcpu_show_slots(m, "sum_frag", fig.sum_frag_slots);
+	pcpu_show_slots(m, "max_frag", fig.max_frag_slots);
+	pcpu_show_slots(m, "cur_min_alloc", sizes[0]);
+	pcpu_show_slots(m, "cur_med_alloc", sizes[nr ? (nr - 1) / 2 : 0]);
+	pcpu_show_slots(m, "cur_max_alloc", sizes[nr ? nr - 1 : 0]);
+	pcpu_show_slots(m, "present_free_bytes", fig.present_slots);
+	pcpu_show_slots(m, "present_contig_bytes", view->present_longest_slots);
+	pcpu_show_rows(m, chunk->nr_rows_in);
+	seq_putc(m, '\n');
+
+	kvfree(sizes);
+	return 0;
+}
+
+/* ---- the file ----------------------------------------------------------------- */
+
+/* The chunk at a place in the order of the file, or NULL behind the last. */
+static struct pcpu_chunk *pcpu_nth_chunk(struct pcpu_allocator *pa, u64 nth,
+					 const char **label)
+{
+	struct pcpu_chunk *chunk;
+
+	lockdep_assert_held(&pa->lock);
+
+	*label = "Chunk: <- Reserved Chunk";
+	if (pa->reserved && !nth--)
+		return pa->reserved;
+	*label = "Chunk: <- First Chunk";
+	if (!nth--)
+		return pa->first;
+
+	list_for_each_entry(chunk, &pa->chunks, link) {
+		if (nth--)
+			continue;
+		if (chunk->nr_rows_in[PCPU_ROW_ABSENT] == chunk->nr_rows)
+			*label = "Chunk (spare):";
+		else if (chunk->nr_rows_in[PCPU_ROW_ABSENT])
+			*label = "Chunk (partial):";
+		else
+			*label = "Chunk:";
+		return chunk;
+	}
+	return NULL;
+}
+
+static bool pcpu_view_load(struct pcpu_allocator *pa, struct pcpu_view *view, u64 nth)
+{
+	const struct pcpu_chunk *chunk;
+	struct pcpu_chunk *copy = &view->chunk;
+
+	spin_lock_irq(&pa->lock);
+	chunk = pcpu_nth_chunk(pa, nth, &view->label);
+	if (chunk) {
+		*copy = *chunk;
+		bitmap_copy(view->busy, chunk->map.busy, chunk->map.nr_slots);
+		bitmap_copy(view->ends, chunk->map.ends, chunk->map.nr_slots);
+		memcpy(view->rows, chunk->rows, chunk->nr_rows * sizeof(*view->rows));
+		view->present_longest_slots = pcpu_area_longest(&chunk->map);
+	}
+	spin_unlock_irq(&pa->lock);
+	if (!chunk)
+		return false;
+
+	copy->map.busy = view->busy;
+	copy->map.ends = view->ends;
+	copy->map.live = NULL;
+	copy->map.tree = NULL;
+	copy->rows = view->rows;
+	return true;
+}
+
+static struct pcpu_view *pcpu_view_alloc(const struct pcpu_allocator *pa)
+{
+	unsigned int nr_longs = BITS_TO_LONGS(pa->geo.unit_pages * PCPU_ROW_SLOTS);
+	struct pcpu_view *view;
+
+	view = kvzalloc(sizeof(*view) + 2 * nr_longs * sizeof(long) +
+			pa->geo.unit_pages * sizeof(*view->rows), GFP_KERNEL);
+	if (!view)
+		return NULL;
+	view->busy = (unsigned long *)(view + 1);
+	view->ends = view->busy + nr_longs;
+	view->rows = (struct pcpu_row *)(view->ends + nr_longs);
+	return view;
+}
+
+static void *pcpu_stats_at(struct seq_file *m, loff_t pos)
+{
+	struct pcpu_view *view = m->private;
+
+	if (!pos)
+		return SEQ_START_TOKEN;
+	return pcpu_view_load(&pcpu_main, view, pos - 1) ? view : NULL;
+}
+
+static void *pcpu_stats_start(struct seq_file *m, loff_t *pos)
+{
+	return pcpu_stats_at(m, *pos);
+}
+
+static void *pcpu_stats_next(struct seq_file *m, void *item, loff_t *pos)
+{
+	return pcpu_stats_at(m, ++*pos);
+}
+
+static void pcpu_stats_stop(struct seq_file *m, void *item)
+{
+}
+
+static int pcpu_stats_show(struct seq_file *m, void *item)
+{
+	if (item != SEQ_START_TOKEN)
+		return pcpu_show_view(m, item);
+
+	pcpu_show_layout(m, &pcpu_main);
+	pcpu_show_totals(m, &pcpu_main);
+	return 0;
+}
+
+static const struct seq_operations pcpu_stats_sops = {
+	.start	= pcpu_stats_start,
+	.next	= pcpu_stats_next,
+	.stop	= pcpu_stats_stop,
+	.show	= pcpu_stats_show,
+};
+
+static int pcpu_stats_open(struct inode *inode, struct file *file)
+{
+	struct pcpu_view *view = pcpu_view_alloc(&pcpu_main);
+	int err;
+
+	if (!view)
+		return -ENOMEM;
+	err = seq_open(file, &pcpu_stats_sops);
+	if (err)
+		kvfree(view);
+	else
+		((struct seq_file *)file->private_data)->private = view;
+	return err;
+}
+
+static int pcpu_stats_release(struct inode *inode, struct file *file)
+{
+	struct seq_file *m = file->private_data;
+
+	kvfree(m->private);
+	return seq_release(inode, file);
+}
+
+static const struct file_operations pcpu_stats_fops = {
+	.open		= pcpu_stats_open,
+	.read		= seq_read,
+	.llseek		= seq_lseek,
+	.release	= pcpu_stats_release,
+};
+
+static int __init pcpu_stats_init(void)
+{
+	debugfs_create_file("percpu_stats", 0444, NULL, NULL, &pcpu_stats_fops);
+	return 0;
+}
+late_initcall(pcpu_stats_init);
