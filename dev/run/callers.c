@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Real callers of percpu memory, for the guest of "make run".
+ *
+ *   callers exec NUMBER LIVE         fork and exec NUMBER times, LIVE at a time
+ *   callers netns NUMBER             make NUMBER network namespaces, delete them
+ *   callers cgroup NUMBER            the same with cgroups that had a process
+ *   callers modules ROUNDS A,B C     load and unload modules: A then B by one
+ *                                    worker, C by another
+ *   callers test MODULE [PARAMETERS] load a test module, which does its work
+ *                                    while it is loaded and does not stay
+ *   callers settle SECONDS           wait until nothing has changed for one
+ *                                    second, but no longer than SECONDS
+ *   callers watch SECONDS KIB AREAS FILE NAME COMMAND...
+ *
+ * One worker for each CPU does its part of NUMBER. "watch" runs COMMAND,
+ * samples Percpu of /proc/meminfo meanwhile, then waits up to SECONDS for
+ * Percpu and the number of allocated areas to return to no more than KIB and
+ * AREAS above what they were. It adds one line to FILE, with Percpu in KiB and
+ * the other figures from debugfs percpu_stats:
+ *
+ *   name|before|peak|after|seconds|areas made|before|after|chunks|empty rows
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CGROUPS	"/sys/fs/cgroup"
+#define STATS	"/sys/kernel/debug/percpu_stats"
+#define MAX_LIVE 1024
+
+static void die(const char *format, ...)
+{
+	int error = errno;
+	va_list args;
+
+	va_start(args, format);
+	fputs("callers: ", stderr);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, ": %s\n", strerror(error));
+	exit(1);
+}
+
+static int number_of(const char *text)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	if (*end || n <= 0 || n > 1000000) {
+		errno = EINVAL;
+		die("%s", text);
+	}
+	return n;
+}
+
+/* Wait for one child; true if it ended well. */
+static int ended_well(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			die("waitpid");
+	return WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
+/* Run @work(@worker, @number, @arg) in @workers processes, bound to CPUs. */
+static int run_workers(int workers, int number, void *arg,
+		       void (*work)(int worker, int number, void *arg))
+{
+	int cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	pid_t pids[64];
+	int failed = 0;
+
+	for (int i = 0; i < workers; i++) {
+		pids[i] = fork();
+		if (pids[i] < 0)
+			die("fork");
+		if (!pids[i]) {
+			cpu_set_t set;
+
+			CPU_ZERO(&set);
+			CPU_SET(i % cpus, &set);
+			sched_setaffinity(0, sizeof(set), &set);
+			work(i, number, arg);
+			exit(0);
+		}
+	}
+	for (int i = 0; i < workers; i++)
+		failed |= !ended_well(pids[i]);
+	return failed;
+}
+
+static int on_every_cpu(int number, void *arg,
+			void (*work)(int worker, int number, void *arg))
+{
+	int workers = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (workers > 64)
+		workers = 64;
+	return run_workers(workers, number / workers, arg, work);
+}
+
+/*
+ * exec: children live until the gate, the pipe that is their standard input,
+ * is closed, so that @live address spaces exist at the same time.
+ */
+static void exec_work(int worker, int number, void *arg)
+{
+	int live = *(int *)arg;
+	pid_t pids[MAX_LIVE];
+
+	for (int done = 0; done < number; done += live) {
+		int gate[2];
+
+		if (live > number - done)
+			live = number - done;
+		if (pipe2(gate, O_CLOEXEC))
+			die("pipe");
+		for (int i = 0; i < live; i++) {
+			pids[i] = fork();
+			if (pids[i] < 0)
+				die("fork");
+			if (!pids[i]) {
+				dup2(gate[0], 0);
+				execl("/proc/self/exe", "callers", "wait", NULL);
+				_exit(1);
+			}
+		}
+		close(gate[1]);
+		close(gate[0]);
+		for (int i = 0; i < live; i++)
+			if (!ended_well(pids[i]))
+				die("a child of worker %d failed", worker);
+	}
+}
+
+static void raise_loopback(void)
+{
+	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request))
+		die("lo up");
+	close(fd);
+}
+
+/* netns: each namespace lives by an open file; closing them deletes it. */
+static void netns_work(int worker, int number, void *arg)
+{
+	int *fds = calloc(number, sizeof(*fds));
+
+	for (int i = 0; i < number; i++) {
+		if (unshare(CLONE_NEWNET))
+			die("network namespace %d of worker %d", i, worker);
+		raise_loopback();
+		fds[i] = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+		if (fds[i] < 0)
+			die("/proc/self/ns/net");
+	}
+}
+
+static void write_file(const char *name, const char *text)
+{
+	int fd = open(name, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		die("%s", name);
+	close(fd);
+}
+
+/* One process in the cgroup, with some pages charged to it. */
+static void visit_cgroup(const char *path)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		die("fork");
+	if (!pid) {
+		char name[128], *memory;
+		size_t size = 64 << 10;
+
+		snprintf(name, sizeof(name), "%s/cgroup.procs", path);
+		write_file(name, "0");
+		memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (memory == MAP_FAILED)
+			die("mmap");
+		memset(memory, 1, size);
+		_exit(0);
+	}
+	if (!ended_well(pid))
+		die("the process in %s failed", path);
+}
+
+static void cgroup_work(int worker, int number, void *arg)
+{
+	char path[64];
+
+	for (int i = 0; i < number; i++) {
+		snprintf(path, sizeof(path), CGROUPS "/run-%d-%d", worker, i);
+		if (mkdir(path, 0755))
+			die("%s", path);
+		visit_cgroup(path);
+	}
+	for (int i = 0; i < number; i++) {
+		snprintf(path, sizeof(path), CGROUPS "/run-%d-%d", worker, i);
+		/* Busy until the last task has been switched away from. */
+		while (rmdir(path)) {
+			if (errno != EBUSY)
+				die("%s", path);
+			usleep(1000);
+		}
+	}
+}
+
+/* 0, or EAGAIN from a test module that has done its work and does not stay. */
+static int load_module(const char *file, const char *parameters)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	int error = 0;
+
+	if (fd < 0)
+		die("%s", file);
+	if (syscall(SYS_finit_module, fd, parameters, 0)) {
+		error = errno;
+		if (error != EAGAIN)
+			die("loading %s %s", file, parameters);
+	}
+	close(fd);
+	return error;
+}
+
+static void unload_module(const char *file)
+{
+	const char *base = strrchr(file, '/');
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s", base ? base + 1 : file);
+	*strchrnul(name, '.') = 0;
+	/* ENOENT: it did not stay */
+	if (syscall(SYS_delete_module, name, 0) && errno != ENOENT)
+		die("unloading %s", name);
+}
+
+static void modules_work(int worker, int rounds, void *arg)
+{
+	char *files[8], *list = ((char **)arg)[worker];
+	int n = 0;
+
+	for (char *file = strtok(list, ","); file && n < 8; file = strtok(NULL, ","))
+		files[n++] = file;
+	while (rounds--) {
+		for (int i = 0; i < n; i++)
+			load_module(files[i], "");
+		for (int i = n; i--;)
+			unload_module(files[i]);
+	}
+}
+
+/* The figure after @name in @text, or -1. */
+static long figure(const char *text, const char *name)
+{
+	const char *at = strstr(text, name);
+
+	if (!at)
+		return -1;
+	at += strlen(name);
+	return strtol(at + strspn(at, " :"), NULL, 10);
+}
+
+struct stats {
+	long made, areas, chunks, empty;
+};
+
+static struct stats read_stats(void)
+{
+	static char text[4096];
+	int fd = open(STATS, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (n < 0)
+		die(STATS);
+	close(fd);
+	text[n] = 0;
+	return (struct stats) {
+		.made = figure(text, " nr_alloc"),
+		.areas = figure(text, "nr_cur_alloc"),
+		.chunks = figure(text, "nr_chunks"),
+		.empty = figure(text, "empty_pop_pages"),
+	};
+}
+
+/*
+ * Percpu of /proc/meminfo in KiB. The file stays open: with its buffer there
+ * already, reading it again allocates nothing, even when memory has run out.
+ */
+static long read_percpu(void)
+{
+	static char text[4096];
+	static int fd = -1;
+	ssize_t n;
+
+	if (fd < 0)
+		fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
+	n = pread(fd, text, sizeof(text) - 1, 0);
+	if (n < 0)
+		die("/proc/meminfo");
+	text[n] = 0;
+	return figure(text, "Percpu");
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static int settle(int seconds)
+{
+	double start = now(), since = start;
+	long percpu = -1, areas = -1;
+
+	while (now() - start < seconds && now() - since < 1) {
+		long new_percpu = read_percpu(), new_areas = read_stats().areas;
+
+		if (new_percpu != percpu || new_areas != areas)
+			since = now();
+		percpu = new_percpu;
+		areas = new_areas;
+		usleep(50000);
+	}
+	return 0;
+}
+
+/* Run the command; the highest Percpu that was seen meanwhile. */
+static long peak_of(char **command, int *status)
+{
+	long peak = read_percpu();
+	pid_t pid = fork();
+
+	if (pid < 0)
+		die("fork");
+	if (!pid) {
+		execvp(command[0], command);
+		die("%s", command[0]);
+	}
+	while (waitpid(pid, status, WNOHANG) == 0) {
+		long percpu = read_percpu();
+
+		if (percpu > peak)
+			peak = percpu;
+		usleep(10000);
+	}
+	return peak;
+}
+
+static int watch(char **argv)
+{
+	int seconds = number_of(argv[0]), kib = number_of(argv[1]), areas = number_of(argv[2]);
+	FILE *file = fopen(argv[3], "a");
+	long before, peak, after;
+	struct stats old, new;
+	int status = 0;
+	double start;
+
+	if (!file)
+		die("%s", argv[3]);
+	old = read_stats();
+	before = read_percpu();
+	/* From here on without page faults: memory may run out. */
+	if (mlockall(MCL_CURRENT))
+		die("mlockall");
+	peak = peak_of(argv + 5, &status);
+	start = now();
+	for (;;) {
+		new = read_stats();
+		after = read_percpu();
+		if (after <= before + kib && new.areas <= old.areas + areas)
+			break;
+		if (now() - start > seconds)
+			break;
+		usleep(50000);
+	}
+	fprintf(file, "%s|%ld|%ld|%ld|%.1f|%ld|%ld|%ld|%ld|%ld\n", argv[4], before, peak,
+		after, now() - start, new.made - old.made, old.areas, new.areas,
+		new.chunks, new.empty);
+	fclose(file);
+	return !WIFEXITED(status) || WEXITSTATUS(status);
+}
+
+int main(int argc, char **argv)
+{
+	const char *command = argc > 1 ? argv[1] : "";
+	char c;
+
+	if (!strcmp(command, "wait"))
+		return read(0, &c, 1) != 0;
+	if (!strcmp(command, "exec") && argc == 4) {
+		int live = number_of(argv[3]) / sysconf(_SC_NPROCESSORS_ONLN);
+
+		live = live < 1 ? 1 : live > MAX_LIVE ? MAX_LIVE : live;
+		return on_every_cpu(number_of(argv[2]), &live, exec_work);
+	}
+	if (!strcmp(command, "netns") && argc == 3)
+		return on_every_cpu(number_of(argv[2]), NULL, netns_work);
+	if (!strcmp(command, "cgroup") && argc == 3)
+		return on_every_cpu(number_of(argv[2]), NULL, cgroup_work);
+	if (!strcmp(command, "modules") && argc > 3 && argc <= 3 + 64)
+		return run_workers(argc - 3, number_of(argv[2]), argv + 3, modules_work);
+	if (!strcmp(command, "test") && (argc == 3 || argc == 4))
+		return load_module(argv[2], argc == 4 ? argv[3] : "") != EAGAIN;
+	if (!strcmp(command, "settle") && argc == 3)
+		return settle(number_of(argv[2]));
+	if (!strcmp(command, "watch") && argc > 7)
+		return watch(argv + 2);
+	fprintf(stderr, "callers: wrong arguments; see the head of callers.c\n");
+	return 2;
+}

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * test-balance.c - the worker: reserve, spare chunks, give-back, shrinker
+ */
+#include "test.h"
+
+#define MAX_OBJECTS	20000
+#define MAX_PASSES	100
+
+static struct object objects[MAX_OBJECTS];
+static unsigned int nr_objects;
+static const unsigned int nr_cpus = IS_ENABLED(CONFIG_SMP) ? 2 : 1;
+
+static void fill(unsigned int nr, size_t size, gfp_t gfp)
+{
+	while (nr--) {
+		EXPECT(nr_objects < MAX_OBJECTS);
+		EXPECT(model_alloc(&objects[nr_objects], size, 8, false, gfp, CTX_TASK));
+		nr_objects++;
+	}
+}
+
+static void free_all(void)
+{
+	while (nr_objects)
+		model_free(&objects[--nr_objects], CTX_TASK);
+}
+
+/* With nothing to do, the worker is not queued again and again. */
+TEST(balance_comes_to_rest)
+{
+	world_boot(&(struct world){ .nr_cpus = nr_cpus });
+	EXPECT(sim_run_all_work(MAX_PASSES) < MAX_PASSES);
+	EXPECT(!sim_work_pending());
+	fill(2000, 256, GFP_KERNEL);
+	EXPECT(sim_run_all_work(MAX_PASSES) < MAX_PASSES);
+	free_all();
+	EXPECT(sim_run_all_work(MAX_PASSES) < MAX_PASSES);
+	EXPECT(!sim_work_pending());
+	world_shutdown();
+}
+
+/* One object that comes and goes does not call it each time. */
+TEST(balance_is_not_kicked_by_a_pair)
+{
+	unsigned int i, passes = 0;
+
+	world_boot(&(struct world){ .nr_cpus = nr_cpus });
+	fill(500, 1000, GFP_KERNEL);
+	sim_run_all_work(MAX_PASSES);
+	for (i = 0; i < 1000; i++) {
+		fill(1, i % 2 ? 64 : 4000, i % 3 ? GFP_KERNEL : GFP_NOWAIT);
+		model_free(&objects[--nr_objects], CTX_TASK);
+		passes += sim_run_due_work();
+		sim_advance(1);
+	}
+	SHIM_ASSERT(passes <= 20, "%u passes", passes);
+	free_all();
+	world_shutdown();
+}
+
+/* What a burst took goes back within seconds, again and again alike. */
+TEST(balance_gives_back)
+{
+	unsigned long before, after, round;
+
+	world_boot(&(struct world){ .nr_cpus = nr_cpus });
+	sim_run_all_work(MAX_PASSES);
+	before = pcpu_nr_pages();
+	for (round = 0; round < 5; round++) {
+		unsigned long start;
+
+		fill(3000, 1000, GFP_KERNEL);
+		EXPECT(pcpu_nr_pages() > before + 2000000 / PAGE_SIZE);
+		free_all();
+		start = jiffies;
+		while (jiffies - start < 5 * HZ) {
+			sim_run_due_work();
+			sim_advance(HZ / 10);
+		}
+		after = pcpu_nr_pages();
+		/* Chunks that come with their pages: one is kept. */
+		if (pcpu_main.backend->rows_fixed)
+			after -= pcpu_main.geo.nr_units * pcpu_main.geo.unit_pages;
+		SHIM_ASSERT(after <= before + 2 * nr_cpus, "round %lu: %lu pages before, %lu after",
+			    round, before, after);
+		EXPECT(pcpu_main.nr_spare_chunks <= pcpu_main.spare_chunks + 1);
+		world_check();
+	}
+	world_shutdown();
+}
+
+/* Some live objects keep their pages, and no more. */
+TEST(balance_keeps_survivors)
+{
+	unsigned int i, kept = 0;
+	unsigned long bound;
+
+	world_boot(&(struct world){ .nr_cpus = nr_cpus });
+	sim_run_all_work(MAX_PASSES);
+	fill(8000, 128, GFP_KERNEL);
+	for (i = 0; i < nr_objects; i++) {
+		if (i / 500 % 4 == 1)
+			objects[kept++] = objects[i];
+		else
+			model_free(&objects[i], CTX_TASK);
+	}
+	nr_objects = kept;
+	sim_run_all_work(MAX_PASSES);
+	for (i = 0; i < nr_objects; i++)
+		model_check_pattern(&objects[i]);
+	if (!pcpu_main.backend->rows_fixed) {
+		unsigned long rows = DIV_ROUND_UP(kept * 128UL, PAGE_SIZE);
+
+		bound = (rows + 8 + 4 + pcpu_main.boot_pages) * nr_cpus;
+		SHIM_ASSERT(pcpu_nr_pages() <= bound, "%lu pages for %u objects, at most %lu",
+			    pcpu_nr_pages(), kept, bound);
+	}
+	free_all();
+	world_shutdown();
+}
+
+/* The reserve is there for those who cannot sleep, filled up after use. */
+TEST(balance_keeps_a_reserve)
+{
+	unsigned int round;
+
+	world_boot(&(struct world){ .nr_cpus = nr_cpus });
+	for (round = 0; round < 20; round++) {
+		sim_run_all_work(MAX_PASSES);
+		EXPECT(pcpu_main.nr_empty_rows >= 2);
+		EXPECT(pcpu_main.nr_spare_chunks >= 1 || pcpu_main.backend->rows_fixed);
+		fill(sim_between(1, 60), sim_between(100, 4000),
+		     round % 2 ? GFP_KERNEL : GFP_KERNEL | __GFP_NORETRY);
+	}
+	free_all();
+	world_shutdown();
+}
+
+/* It grows with use by those who cannot sleep, in bounds, and shrinks when idle. */
+TEST(balance_adapts_the_reserve)
+{
+	unsigned int most = 0, round;
+
+	world_boot(&(struct world){ .nr_cpus = nr_cpus });
+	sim_run_all_work(MAX_PASSES);
+	for (round = 0; round < 10; round++) {
+		while (nr_objects < 40 && model_alloc(&objects[nr_objects], PAGE_SIZE, 8, false,
+						      GFP_NOWAIT, CTX_IRQS_OFF))
+			nr_objects++;
+		sim_run_due_work();
+		most = max(most, pcpu_main.reserve_rows);
+		EXPECT(pcpu_main.reserve_rows <= pcpu_main.reserve_max_rows);
+		free_all();
+		sim_advance(HZ / 4);
+	}
+	sim_run_all_work(MAX_PASSES);
+	EXPECT(pcpu_main.reserve_rows < most || pcpu_main.backend->rows_fixed);
+	EXPECT(pcpu_main.reserve_rows <= 4);
+	world_shutdown();
+}
+
+/* A border case: fill and empty exactly one chunk, over and over. */
+TEST(balance_has_hysteresis)
+{
+	unsigned long created, i;
+
+	world_boot(&(struct world){ .nr_cpus = nr_cpus });
+	fill(3, pcpu_main.geo.unit_bytes, GFP_KERNEL);
+	sim_run_all_work(MAX_PASSES);
+	created = shim_traced.create_chunk;
+	for (i = 0; i < 50; i++) {
+		fill(1, pcpu_main.geo.unit_bytes, GFP_KERNEL);
+		sim_run_all_work(MAX_PASSES);
+		model_free(&objects[--nr_objects], CTX_TASK);
+		sim_run_all_work(MAX_PASSES);
+	}
+	if (!pcpu_main.backend->rows_fixed)
+		SHIM_ASSERT(shim_traced.create_chunk - created <= 10, "%lu chunks were made",
+			    shim_traced.create_chunk - created);
+	free_all();
+	world_shutdown();
+}
+
+/* One TLB flush takes many rows. */
+TEST(balance_flushes_in_batches)
+{
+	unsigned long rows;
+
+	world_boot(&(struct world){ .nr_cpus = nr_cpus });
+	sim_run_all_work(MAX_PASSES);
+	fill(3000, 1000, GFP_KERNEL);
+	rows = pcpu_main.nr_rows_in[PCPU_ROW_PRESENT];
+	sim.nr_flushes = 0;
+	free_all();
+	sim_run_all_work(MAX_PASSES);
+	rows -= pcpu_main.nr_rows_in[PCPU_ROW_PRESENT];
+	if (!pcpu_main.backend->rows_fixed) {
+		EXPECT(rows > 2000000 / PAGE_SIZE);
+		SHIM_ASSERT(sim.nr_flushes <= DIV_ROUND_UP(rows, 16), "%lu flushes for %lu rows",
+			    sim.nr_flushes, rows);
+	}
+	world_shutdown();
+}
+
+/* Without memory the worker gives up, quietly, and comes back later. */
+TEST(balance_without_memory)
+{
+	unsigned int passes = 0, i;
+
+	world_boot(&(struct world){ .nr_cpus = nr_cpus });
+	sim.fail_permille = 1000;
+	for (i = 0; i < 100; i++) {
+		passes += sim_run_due_work();
+		model_alloc(&objects[0], 64, 8, false, GFP_NOWAIT, CTX_HARDIRQ);
+		if (objects[0].ptr)
+			model_free(&objects[0], CTX_TASK);
+		sim_advance(1);
+	}
+	/* 100 ms: not each request may cause a pass that fails again. */
+	SHIM_ASSERT(passes <= 10, "%u passes in 100 ms", passes);
+	EXPECT_EQ(sim.nr_messages, 0);
+	sim.fail_permille = 0;
+	sim_run_all_work(MAX_PASSES);
+	EXPECT(pcpu_main.nr_empty_rows >= 2);
+	EXPECT(pcpu_main.nr_spare_chunks >= 1 || pcpu_main.backend->rows_fixed);
+	world_shutdown();
+}
+
+/* Under pressure the shrinker has the worker give back what it can. */
+TEST(balance_shrinker)
+{
+	struct shrink_control sc = { .gfp_mask = GFP_KERNEL, .nr_to_scan = 128 };
+	struct shrinker *shrinker;
+	unsigned long before, n;
+
+	world_boot(&(struct world){ .nr_cpus = nr_cpus });
+	sim_run_all_work(MAX_PASSES);
+	shrinker = sim_shrinker();
+	EXPECT(shrinker);
+	fill(3000, 1000, GFP_KERNEL);
+	free_all();
+	before = pcpu_nr_pages();
+	n = shrinker->count_objects(shrinker, &sc);
+	if (!pcpu_main.backend->rows_fixed) {
+		EXPECT(n && n != SHRINK_EMPTY);
+		shrinker->scan_objects(shrinker, &sc);
+		EXPECT_EQ(sim_run_due_work(), 1);
+		EXPECT(pcpu_nr_pages() < before / 4);
+		n = shrinker->count_objects(shrinker, &sc);
+		EXPECT(!n || n == SHRINK_EMPTY || n < 10 * nr_cpus);
+	} else {
+		EXPECT(!n || n == SHRINK_EMPTY);
+	}
+	world_shutdown();
+}
+
+/* What is kept ahead of need is bounded by memory and by address space. */
+TEST(balance_bounds)
+{
+	static const unsigned int cpus[] = { 1, 2, 64, 513, 4096 };
+	unsigned int i, j;
+
+	for (i = 0; i < (IS_ENABLED(CONFIG_HAVE_SETUP_PER_CPU_AREA) ? ARRAY_SIZE(cpus) : 1); i++) {
+		for (j = 26; j <= 40; j += 2) {
+			struct pcpu_allocator *pa = &pcpu_main;
+			unsigned long kept;
+
+			world_boot(&(struct world){
+				.nr_cpus = cpus[i],
+				.ram_pages = (1UL << j) >> PAGE_SHIFT,
+				.vmalloc_bytes = 32UL << 30,
+				.static_bytes = 100,
+				.no_worker = true,
+			});
+			pcpu_balance_set_bounds(pa, sim.ram_pages);
+			EXPECT(pa->spare_chunks >= 1);
+			EXPECT(pa->reserve_rows >= 2);
+			EXPECT(pa->reserve_max_rows >= pa->reserve_rows);
+			kept = pa->spare_chunks * (pa->backend->chunk_overhead_bytes(pa) +
+						   pcpu_chunk_bytes(pa->geo.unit_pages, PCPU_HAS_EXT));
+			EXPECT(pa->spare_chunks == 1 || kept <= (1UL << j) >> 10);
+			EXPECT(pa->spare_chunks == 1 ||
+			       pa->spare_chunks * pa->geo.nr_units * pa->geo.unit_bytes <=
+			       sim.vmalloc_bytes / 64);
+			world_shutdown();
+		}
+	}
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * test-context.c - requests that cannot sleep, sizes, alignments
+ */
+#include "test.h"
+
+#define MAX_OBJECTS	16000
+
+static struct object objects[MAX_OBJECTS];
+
+static void free_n(unsigned int nr)
+{
+	while (nr)
+		model_free(&objects[--nr], CTX_TASK);
+}
+
+/* 1 MiB of objects back to back, with nobody else running. */
+static unsigned int burst(unsigned int nr, size_t size, gfp_t gfp, enum ctx ctx)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (!model_alloc(&objects[i], size, 8, false, gfp, ctx))
+			break;
+	return i;
+}
+
+#if defined(CONFIG_HAVE_SETUP_PER_CPU_AREA)
+static void burst_in_world(const struct world *world)
+{
+	enum ctx ctx;
+
+	world_boot(world);
+	sim_run_all_work(100);
+	for (ctx = CTX_IRQS_OFF; ctx <= CTX_HARDIRQ; ctx++) {
+		EXPECT_EQ(burst(16000, 64, GFP_NOWAIT, ctx), 16000);
+		world_check();
+		free_n(16000);
+		sim_run_all_work(100);
+		EXPECT_EQ(burst(2000, 512, GFP_ATOMIC, ctx), 2000);
+		world_check();
+		free_n(2000);
+		sim_run_all_work(100);
+	}
+	/* The worker between two bursts makes room for a second, with the first live. */
+	EXPECT_EQ(burst(8000, 64, GFP_NOWAIT, CTX_HARDIRQ), 8000);
+	sim_run_all_work(100);
+	for (ctx = 8000; ctx < 16000; ctx++)
+		EXPECT(model_alloc(&objects[ctx], 64, 8, false, GFP_NOWAIT, CTX_HARDIRQ));
+	free_n(16000);
+	world_shutdown();
+}
+
+TEST(burst_1_cpu)
+{
+	burst_in_world(&(struct world){ .nr_cpus = 1 });
+}
+
+TEST(burst_2_cpus)
+{
+	burst_in_world(&(struct world){ .nr_cpus = 2, .nodes = NODES_EACH });
+}
+
+TEST(burst_4_cpus_large_unit)
+{
+	burst_in_world(&(struct world){ .nr_cpus = 4, .atom_bytes = 2 << 20 });
+}
+
+TEST(burst_16_cpus)
+{
+	burst_in_world(&(struct world){ .nr_cpus = 16, .nodes = NODES_UNEVEN,
+					.vmalloc_bytes = 32UL << 30 });
+}
+
+/* A chunk's rows are enough for an object of the whole unit, without sleeping. */
+TEST(nonblocking_large)
+{
+	unsigned int i;
+
+	world_boot(&(struct world){ .nr_cpus = 2 });
+	sim_run_all_work(100);
+	for (i = 0; i < 8; i++)
+		EXPECT(model_alloc(&objects[i], pcpu_main.geo.unit_bytes, PAGE_SIZE, false,
+				   GFP_NOWAIT, CTX_HARDIRQ));
+	free_n(8);
+	world_shutdown();
+}
+
+/* The bound of pages that one such request takes. */
+TEST(nonblocking_page_bound)
+{
+	unsigned long before;
+
+	world_boot(&(struct world){ .nr_cpus = 4096, .vmalloc_bytes = 32UL << 30,
+				    .static_bytes = 100 });
+	if (pcpu_main.geo.unit_pages == 1)
+		test_skip("a unit is one page");
+	sim_run_due_work();
+	before = sim.nr_events;
+	EXPECT(!model_alloc(&objects[0], pcpu_main.geo.unit_bytes, 8, false, GFP_NOWAIT,
+			    CTX_IRQS_OFF));
+	EXPECT(sim.nr_events - before <= 2 * 4096);
+	EXPECT(sim_work_pending());
+	world_shutdown();
+}
+#endif
+
+/* Nothing is ready and the worker does not run: refused at once, quietly. */
+TEST(nonblocking_without_worker)
+{
+	unsigned int nr;
+
+	world_boot(&(struct world){ .nr_cpus = IS_ENABLED(CONFIG_SMP) ? 2 : 1,
+				    .no_worker = true });
+	nr = burst(MAX_OBJECTS, 64, GFP_NOWAIT, CTX_IRQS_OFF);
+	EXPECT(nr >= PERCPU_DYNAMIC_EARLY_SIZE / 64);
+	EXPECT(nr < MAX_OBJECTS);
+	EXPECT_EQ(sim.nr_messages, 0);
+	EXPECT_EQ(sim.nr_events, 0);
+	world_check();
+	free_n(nr);
+	world_shutdown();
+}
+
+/* After a failure that could not sleep the worker is on its way, and then it works. */
+TEST(nonblocking_recovers)
+{
+	unsigned int nr;
+
+	world_boot(&(struct world){ .nr_cpus = IS_ENABLED(CONFIG_SMP) ? 2 : 1 });
+	sim_run_all_work(100);
+	nr = burst(MAX_OBJECTS, 4000, GFP_NOWAIT, CTX_IRQS_OFF);
+	EXPECT(nr < MAX_OBJECTS);
+	EXPECT(sim_work_pending());
+	sim_run_all_work(100);
+	EXPECT(model_alloc(&objects[nr], 4000, 8, false, GFP_NOWAIT, CTX_IRQS_OFF));
+	free_n(nr + 1);
+	world_shutdown();
+}
+
+/* Each size by each alignment, up to the unit and the page. */
+TEST(sizes_and_alignments)
+{
+	unsigned int cpus = IS_ENABLED(CONFIG_SMP) ? 2 : 1;
+	size_t size, align, unit;
+
+	world_boot(&(struct world){ .nr_cpus = cpus, .reserved_bytes = 8 << 10 });
+	unit = pcpu_main.geo.unit_bytes;
+	for (size = 1; size <= unit; size += size < 200 ? 1 : size / 7)
+		for (align = 0; align <= PAGE_SIZE; align = align ? align * 2 : 1) {
+			EXPECT(model_alloc(&objects[0], size, align, false, GFP_KERNEL,
+					   CTX_TASK));
+			model_free(&objects[0], CTX_TASK);
+		}
+	for (size = unit - 8; size <= unit; size++) {
+		EXPECT(model_alloc(&objects[0], size, PAGE_SIZE, false, GFP_KERNEL, CTX_TASK));
+		model_free(&objects[0], CTX_TASK);
+	}
+	world_shutdown();
+}
+
+/* Small objects lie dense: no page more than they need, but for the reserve. */
+TEST(density)
+{
+	unsigned int i, nr = 10000, cpus = IS_ENABLED(CONFIG_SMP) ? 2 : 1;
+	unsigned long pages, need;
+
+	world_boot(&(struct world){ .nr_cpus = cpus });
+	sim_run_all_work(100);
+	pages = pcpu_nr_pages();
+	for (i = 0; i < nr; i++)
+		EXPECT(model_alloc(&objects[i], 20, 4, false, GFP_KERNEL, CTX_TASK));
+	need = DIV_ROUND_UP(20UL * nr, PAGE_SIZE) * cpus;
+	pages = pcpu_nr_pages() - pages;
+	SHIM_ASSERT(pages <= need + pcpu_main.geo.unit_pages * cpus, "%lu pages for %lu", pages,
+		    need);
+	free_n(nr);
+	world_shutdown();
+}
+
+/*
+ * Rows that are not there join free slots around them:
+ *
+ *   row          0        1        2 ...
+ *            [AAAA....][absent][absent]...     B takes the tail of row 0, too
+ *            [ absent ][....CCCC]              D takes the head of row 1, too
+ */
+#ifdef CONFIG_HAVE_SETUP_PER_CPU_AREA
+TEST(rows_join_their_neighbours)
+{
+	unsigned int nr = 0;
+	size_t unit;
+	void *first;
+
+	world_boot(&(struct world){ .nr_cpus = 2, .no_worker = true, .static_bytes = 60 << 10 });
+	unit = pcpu_main.geo.unit_bytes;
+	while (pcpu_area_longest(&pcpu_main.first->map))
+		EXPECT(model_alloc(&objects[nr++], 64, 4, false, GFP_NOWAIT, CTX_TASK) ||
+		       model_alloc(&objects[nr - 1], 4, 4, false, GFP_NOWAIT, CTX_TASK));
+
+	EXPECT(model_alloc(&objects[nr], PAGE_SIZE / 2, 8, false, GFP_KERNEL, CTX_TASK));
+	EXPECT(model_alloc(&objects[nr + 1], unit - PAGE_SIZE / 2, 8, false, GFP_KERNEL,
+			   CTX_TASK));
+	EXPECT_EQ(pcpu_main.nr_chunks, 1);
+	model_free(&objects[nr], CTX_TASK);
+	model_free(&objects[nr + 1], CTX_TASK);
+	while (pcpu_chunk_give_back(&pcpu_main, 0, UINT_MAX))
+		;
+
+	EXPECT(model_alloc(&objects[nr], PAGE_SIZE, 8, false, GFP_KERNEL, CTX_TASK));
+	EXPECT(model_alloc(&objects[nr + 1], PAGE_SIZE / 2, 8, false, GFP_KERNEL, CTX_TASK));
+	EXPECT(model_alloc(&objects[nr + 2], PAGE_SIZE / 2, 8, false, GFP_KERNEL, CTX_TASK));
+	first = objects[nr].ptr;
+	model_free(&objects[nr], CTX_TASK);
+	model_free(&objects[nr + 1], CTX_TASK);
+	EXPECT_EQ(pcpu_chunk_give_back(&pcpu_main, 0, UINT_MAX), 1);
+	EXPECT(model_alloc(&objects[nr], PAGE_SIZE / 2 * 3, 8, false, GFP_KERNEL, CTX_TASK));
+	EXPECT(objects[nr].ptr == first);
+	EXPECT_EQ(pcpu_main.nr_rows_in[PCPU_ROW_PRESENT], 2);
+	model_free(&objects[nr], CTX_TASK);
+	model_free(&objects[nr + 2], CTX_TASK);
+	free_n(nr);
+	world_shutdown();
+}
+#endif

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * test-threads.c - real threads with real locks, for ThreadSanitizer
+ *
+ * Each thread is a task on a CPU of its own; one more is the worker.  Contents
+ * show whether two objects overlap: each has its pattern on every CPU.
+ */
+#include <sched.h>
+
+#include "test.h"
+
+#define NR_THREADS	4
+#define MAX_OBJECTS	200
+#define NR_SWAPS	64
+
+static struct object *swaps[NR_SWAPS];	/* on their way from one thread to another */
+static unsigned int nr_steps, most_bytes;
+static bool stop;
+static u64 base_seed;
+
+/* The validator looks at marks that are cleared without the lock, and allows for it. */
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void)
+{
+	return "race:pcpu_check_areas\n";
+}
+
+static struct object *swap_with(struct object *object)
+{
+	return __atomic_exchange_n(&swaps[sim_below(NR_SWAPS)], object, __ATOMIC_ACQ_REL);
+}
+
+static struct object *new_object(void)
+{
+	static const struct {
+		gfp_t gfp;
+		enum ctx ctx;
+	} requests[] = {
+		{ GFP_KERNEL, CTX_TASK },
+		{ GFP_KERNEL_ACCOUNT, CTX_NOIO_SCOPE },
+		{ GFP_NOWAIT | __GFP_ACCOUNT, CTX_IRQS_OFF },
+		{ GFP_ATOMIC, CTX_SOFTIRQ },
+	};
+	unsigned int what = sim_below(ARRAY_SIZE(requests));
+	struct object *object = malloc(sizeof(*object));
+
+	if (!model_alloc(object, sim_between(1, sim_below(10) ? 200 : most_bytes),
+			 1U << sim_below(7), false, requests[what].gfp, requests[what].ctx)) {
+		EXPECT(what >= 2 || sim.fail_permille);
+		free(object);
+		return NULL;
+	}
+	return object;
+}
+
+static void drop_object(struct object *object)
+{
+	model_free(object, sim_below(CTX_NR));
+	free(object);
+}
+
+static void start_task(unsigned int nr)
+{
+	*current = (struct task_struct){ .comm = "thread", .pid = nr + 2 };
+	current->cpu = nr % shim_nr_cpus;
+	sim_random_state = base_seed + nr * 7919;
+}
+
+static void *run_thread(void *arg)
+{
+	struct object *own[MAX_OBJECTS], *other;
+	unsigned int nr = 0, step, i, pressure = 60;
+
+	start_task((unsigned long)arg);
+	for (step = 0; step < nr_steps; step++) {
+		if (!(step % 500))
+			pressure = sim_between(20, 80);
+		if (nr < MAX_OBJECTS && (!nr || sim_below(100) < pressure)) {
+			own[nr] = new_object();
+			nr += !!own[nr];
+			continue;
+		}
+		i = sim_below(nr);
+		if (sim_below(2)) {
+			/* Freed by whoever finds it. */
+			other = swap_with(own[i]);
+			own[i] = own[--nr];
+			if (other)
+				drop_object(other);
+		} else {
+			drop_object(own[i]);
+			own[i] = own[--nr];
+		}
+	}
+	while (nr)
+		drop_object(own[--nr]);
+	return NULL;
+}
+
+static void *run_worker(void *arg)
+{
+	unsigned int round = 0;
+
+	start_task(100);
+	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE)) {
+		sim_run_due_work();
+		sim_advance(1 + sim_below(50));
+		if (!(++round % 4))
+			sim_rcu_quiesce();
+		if (!(round % 16)) {
+			struct shrink_control sc = { .gfp_mask = GFP_KERNEL, .nr_to_scan = 1 };
+
+			sim_shrinker()->count_objects(sim_shrinker(), &sc);
+			sim_shrinker()->scan_objects(sim_shrinker(), &sc);
+			pcpu_nr_pages();
+		}
+		if (!(round % 64))
+			EXPECT_EQ(pcpu_validate(&pcpu_main), 0);
+		sched_yield();
+	}
+	return NULL;
+}
+
+static void run_threads(unsigned int nr, unsigned int steps)
+{
+	pthread_t threads[NR_THREADS * 2], worker;
+	unsigned long i;
+
+	nr_steps = steps;
+	stop = false;
+	base_seed = sim_random();
+	EXPECT(!pthread_create(&worker, NULL, run_worker, NULL));
+	for (i = 0; i < nr; i++)
+		EXPECT(!pthread_create(&threads[i], NULL, run_thread, (void *)i));
+	for (i = 0; i < nr; i++)
+		pthread_join(threads[i], NULL);
+	__atomic_store_n(&stop, true, __ATOMIC_RELEASE);
+	pthread_join(worker, NULL);
+
+	for (i = 0; i < NR_SWAPS; i++) {
+		if (swaps[i])
+			drop_object(swaps[i]);
+		swaps[i] = NULL;
+	}
+}
+
+TEST(threads_small_objects)
+{
+	world_boot(&(struct world){ .nr_cpus = 4, .nodes = NODES_EVEN });
+	most_bytes = 500;
+	run_threads(NR_THREADS, test_scaled(20000));
+	world_shutdown();
+}
+
+TEST(threads_large_objects)
+{
+	world_boot(&(struct world){ .nr_cpus = 2, .ram_pages = (256UL << 20) >> PAGE_SHIFT });
+	most_bytes = pcpu_main.geo.unit_bytes;
+	run_threads(NR_THREADS, test_scaled(10000));
+	world_shutdown();
+}
+
+/* Many after the same rows, more than may prepare at once. */
+TEST(threads_crowd)
+{
+	world_boot(&(struct world){ .nr_cpus = 8, .nodes = NODES_UNEVEN,
+				    .ram_pages = (256UL << 20) >> PAGE_SHIFT });
+	most_bytes = 4096;
+	run_threads(2 * NR_THREADS, test_scaled(4000));
+	world_shutdown();
+}
+
+TEST(threads_with_faults)
+{
+	world_boot(&(struct world){ .nr_cpus = 3, .ram_pages = (256UL << 20) >> PAGE_SHIFT });
+	most_bytes = 8192;
+	sim.fail_permille = 20;
+	run_threads(NR_THREADS, test_scaled(8000));
+	world_shutdown();
+}
+
+/* The same pointer freed by all at once: one of them wins. */
+static void *target;
+static unsigned int nr_ready;
+
+static void *free_target(void *arg)
+{
+	start_task((unsigned long)arg);
+	__atomic_fetch_add(&nr_ready, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&nr_ready, __ATOMIC_SEQ_CST) < NR_THREADS)
+		sched_yield();
+	free_percpu(target);
+	return NULL;
+}
+
+TEST(threads_double_free)
+{
+	pthread_t threads[NR_THREADS];
+	unsigned long round, i;
+
+	world_boot(&(struct world){ .nr_cpus = 4 });
+	for (round = 0; round < test_scaled(300); round++) {
+		target = alloc_hooks(pcpu_alloc_noprof(64, 8, false, GFP_KERNEL));
+		EXPECT(target);
+		nr_ready = 0;
+		/* A warning would end the test: allow all but one. */
+		sim_expect_warnings(NR_THREADS - 1);
+		for (i = 0; i < NR_THREADS; i++)
+			EXPECT(!pthread_create(&threads[i], NULL, free_target, (void *)i));
+		for (i = 0; i < NR_THREADS; i++)
+			pthread_join(threads[i], NULL);
+		EXPECT(sim_expected());
+	}
+	EXPECT_EQ(atomic_read(&pcpu_main.nr_bad_frees), round * (NR_THREADS - 1));
+	world_shutdown();
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * test.h - what all tests share
+ *
+ * Each test runs in a process of its own, so a crash, a BUG or a sanitizer's
+ * report fails that test alone.
+ */
+#ifndef PERCPU_TEST_H
+#define PERCPU_TEST_H
+
+#include "shim/sim.h"
+#include "../../../mm/percpu-internal.h"
+
+struct test {
+	const char *name;
+	void (*run)(void);
+	struct test *next;
+};
+
+void test_register(struct test *test);
+
+/* TEST(name) { ... } */
+#define TEST(fn)							\
+	static void fn(void);						\
+	static struct test test_##fn = { .name = #fn, .run = fn };	\
+	__attribute__((constructor)) static void register_##fn(void)	\
+	{								\
+		test_register(&test_##fn);				\
+	}								\
+	static void fn(void)
+
+#define EXPECT(cond)		SHIM_ASSERT(cond, "expected %s", #cond)
+#define EXPECT_EQ(a, b)							\
+	do {								\
+		long long __x = (long long)(a), __y = (long long)(b);	\
+									\
+		SHIM_ASSERT(__x == __y, "expected %s == %s, have %lld and %lld", \
+			    #a, #b, __x, __y);				\
+	} while (0)
+
+/* Ends the test: neither passed nor failed. */
+__noreturn void test_skip(const char *reason);
+
+/* Loops scale with the environment's SCALE, in percent. */
+unsigned int test_scaled(unsigned int n);
+
+/* ---- a machine (world.c) ----------------------------------------------------- */
+
+enum world_nodes {
+	NODES_ONE,		/* all CPUs are near */
+	NODES_EVEN,		/* four of equal size */
+	NODES_UNEVEN,		/* 1/2, 1/4, 1/8 ... of the CPUs */
+	NODES_EACH,		/* every CPU is alone */
+	NODES_STRIPED,		/* CPU n is on node n % 3 */
+};
+
+/**
+ * struct world - a machine to boot
+ * @nr_cpus: possible CPUs
+ * @cpu_step: distance of their numbers, 0 means 1
+ * @nodes: which CPUs are near each other
+ * @static_bytes: size of the kernel's percpu variables
+ * @reserved_bytes: for modules, a unit
+ * @dyn_bytes: for objects, a unit
+ * @atom_bytes: alignment of groups, 0 means a page
+ * @paged: the first chunk consists of single pages
+ * @no_worker: leave the worker out
+ * @vmalloc_bytes: 0 means 4 GiB
+ * @ram_pages: 0 means 64 GiB
+ * @no_memcg: memory cgroups do not count kernel memory
+ */
+struct world {
+	unsigned int nr_cpus;
+	unsigned int cpu_step;
+	enum world_nodes nodes;
+	size_t static_bytes;
+	size_t reserved_bytes;
+	size_t dyn_bytes;
+	size_t atom_bytes;
+	bool paged;
+	bool no_worker;
+	unsigned long vmalloc_bytes;
+	unsigned long ram_pages;
+	bool no_memcg;
+};
+
+/* Boots pcpu_main; leaves sim as after sim_reset(). */
+void world_boot(const struct world *world);
+/* After boot: start the worker, as subsys_initcall does. */
+void world_start_worker(void);
+/* Everything must have been freed: takes all chunks down and checks for leaks. */
+void world_shutdown(void);
+/* Every invariant, and what the page tables say of each row. */
+void world_check(void);
+unsigned long world_used_slots(void);
+
+/* ---- objects, with a naive model (model.c) ------------------------------------- */
+
+/* The context that a request is made in. */
+enum ctx {
+	CTX_TASK,
+	CTX_NOFS_SCOPE,
+	CTX_NOIO_SCOPE,
+	CTX_IRQS_OFF,
+	CTX_SOFTIRQ,
+	CTX_HARDIRQ,
+	CTX_NR,
+};
+
+struct object {
+	void __percpu *ptr;
+	u32 size;
+	u32 pattern;
+	bool reserved;
+	bool accounted;
+};
+
+void ctx_enter(enum ctx ctx);
+void ctx_leave(enum ctx ctx);
+
+void model_reset(void);
+/* Allocate through the door, check the result, fill in a pattern. */
+bool model_alloc(struct object *object, size_t size, size_t align, bool reserved,
+		 gfp_t gfp, enum ctx ctx);
+/* Check the pattern, free. */
+void model_free(struct object *object, enum ctx ctx);
+void model_check_pattern(const struct object *object);
+/* Slots that the model thinks are in use. */
+unsigned long model_used_slots(void);
+
+extern struct obj_cgroup test_objcg;
+
+#endif /* PERCPU_TEST_H */
