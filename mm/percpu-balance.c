@@ -86,15 +86,15 @@ static unsigned int pcpu_balance_keep_chunks(const struct pcpu_allocator *pa)
 	return pa->spare_chunks + !pa->backend->rows_fixed;
 }
 
-/* True if something waits to be given back. */
-static bool pcpu_balance_has_surplus(struct pcpu_allocator *pa)
+/* True if something waits to be given back.  Rows of the first chunk never are. */
+static bool pcpu_balance_has_surplus(const struct pcpu_allocator *pa)
 {
 	unsigned int nr_rows = pcpu_peek(&pa->nr_empty_rows);
-	unsigned int nr_chunks = pcpu_peek(&pa->nr_spare_chunks);
 
-	if (nr_chunks > pcpu_balance_keep_chunks(pa))
+	if (pcpu_peek(&pa->nr_spare_chunks) > pcpu_balance_keep_chunks(pa))
 		return true;
-	return !pa->backend->rows_fixed && nr_rows > READ_ONCE(pa->reserve_rows);
+	return !pa->backend->rows_fixed && nr_rows > READ_ONCE(pa->reserve_rows) &&
+	       !(pa->first && nr_rows <= pcpu_peek(&pa->first->nr_empty_rows));
 }
 
 /**

@@ -314,6 +314,8 @@ void pcpu_request_init(struct pcpu_request *req, gfp_t gfp)
 		.may_block = gfpflags_allow_blocking(gfp),
 		.may_populate = true,
 	};
+	/* Page tables would come from the emergency reserve. */
+	req->may_create = req->may_block && !(current->flags & PF_MEMALLOC);
 	INIT_LIST_HEAD(&req->pages);
 	INIT_LIST_HEAD(&req->ext_pages);
 }
@@ -873,7 +875,7 @@ static enum pcpu_step pcpu_try(struct pcpu_allocator *pa, struct pcpu_request *r
 		pcpu_claim_place(pa, req, place);
 		return PCPU_STEP_MAP;
 	}
-	if (req->may_block)
+	if (req->may_create)
 		return PCPU_STEP_GET_CHUNK;
 	req->fail = PCPU_FAIL_ROOM;
 	return PCPU_STEP_FAIL;

@@ -283,7 +283,8 @@ enum pcpu_fail {
  * @gfp: the caller's mask, its task's scope applied
  * @backing_gfp: what of it reaches pages, metadata and address space
  * @reserved: from the reserved chunk, where there is one
- * @may_block: may sleep, reclaim and so create chunks
+ * @may_block: may sleep and reclaim
+ * @may_create: may create chunks: it may block and does not reclaim itself
  * @may_populate: may make rows present
  * @pages: pages in hand, @nr_rows times one for each CPU, linked by lru
  * @ext_pages: in hand for the same rows
@@ -303,6 +304,7 @@ struct pcpu_request {
 	gfp_t backing_gfp;
 	bool reserved;
 	bool may_block;
+	bool may_create;
 	bool may_populate;
 
 	struct list_head pages;

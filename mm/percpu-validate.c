@@ -56,6 +56,12 @@ static void pcpu_check_tree(struct pcpu_check *check, struct pcpu_chunk *chunk)
 	}
 }
 
+/* Frees clear bits of @live without the lock: what is read may be gone already. */
+static unsigned int pcpu_next_live(const struct pcpu_area_map *map, unsigned int slot)
+{
+	return data_race(find_next_bit(map->live, map->nr_slots, slot));
+}
+
 /*
  * Walk areas from end mark to end mark.  Their starts are not recorded but for
  * live ones, so what can be said is: a live area has an end, is busy all
@@ -66,8 +72,8 @@ static void pcpu_check_areas(struct pcpu_check *check, struct pcpu_chunk *chunk)
 	struct pcpu_area_map *map = &chunk->map;
 	unsigned int slot, nr, nr_live = 0, nr_ends;
 
-	for (slot = find_next_bit(map->live, map->nr_slots, 0); slot < map->nr_slots;
-	     slot = find_next_bit(map->live, map->nr_slots, slot + 1)) {
+	for (slot = pcpu_next_live(map, 0); slot < map->nr_slots;
+	     slot = pcpu_next_live(map, slot + 1)) {
 		nr_live++;
 		nr = pcpu_area_length(map, slot);
 		pcpu_expect(check, chunk, nr, " (slot %u)", slot);
@@ -77,7 +83,7 @@ static void pcpu_check_areas(struct pcpu_check *check, struct pcpu_chunk *chunk)
 			    find_next_zero_bit(map->busy, map->nr_slots, slot) >= slot + nr,
 			    " (slot %u, %u slots)", slot, nr);
 		pcpu_expect(check, chunk,
-			    find_next_bit(map->live, map->nr_slots, slot + 1) >= slot + nr,
+			    pcpu_next_live(map, slot + 1) >= slot + nr,
 			    " (slot %u, %u slots)", slot, nr);
 	}
 	/* Areas that are being freed, or whose rows are coming, are not live. */
@@ -94,8 +100,7 @@ static void pcpu_check_row(struct pcpu_check *check, struct pcpu_chunk *chunk,
 {
 	unsigned int start = index * PCPU_ROW_SLOTS, end = start + PCPU_ROW_SLOTS;
 	const struct pcpu_row *row = &chunk->rows[index];
-	unsigned int busy = bitmap_weight(chunk->map.busy, end) -
-			    bitmap_weight(chunk->map.busy, start);
+	unsigned int busy = bitmap_weight_from(chunk->map.busy, start, end);
 
 	switch (row->state) {
 	case PCPU_ROW_PRESENT:

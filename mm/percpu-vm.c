@@ -91,7 +91,8 @@ static int pcpu_vm_fill_tables(struct pcpu_allocator *pa, struct vm_struct **vms
 
 /*
  * Between kmem_cache_init() and vmalloc_init() there is no address space to be
- * had, which get_vm_area() says but pcpu_get_vm_areas() does not check.
+ * had, which get_vm_area() says but pcpu_get_vm_areas() does not check.  It is
+ * boot that asks, or the worker's first pass: nobody whose mask matters.
  */
 static bool pcpu_vm_ready(void)
 {
