@@ -54,7 +54,7 @@ count() {
 	while IFS= read -r line; do
 		case $line in
 		'  CC '* | '  AS '*) files=$((files + 1)) ;;
-		'  LD '*vmlinux* | '  BUILD  '*) [ ! -t 1 ] || printf '\r' ; echo "  linking          " ;;
+		'  LD '*.tmp_vmlinux1) [ ! -t 1 ] || printf '\r'; echo '  linking the kernel' ;;
 		*' warning: '*) echo "$line" >&2 ;;
 		esac
 		if [ -t 1 ]; then

@@ -145,7 +145,7 @@ run() {
 		grep -n -E "$complaints" "$out/kunit.log" | head -n 20 | sed 's/^/  /'
 		f=$((f + 1))
 	fi
-	table="$table$(printf '%10s: %s passed, %s failed, %s skipped' "$name" $p $f $s)
+	table="$table$(printf '%10s: %s passed, %s failed, %s skipped' "$name" "$p" "$f" "$s")
 "
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 }

@@ -108,8 +108,8 @@ static unsigned int cap;
 module_param(cap, uint, 0444);
 MODULE_PARM_DESC(cap, "exhaust: limit in MiB per possible CPU (0: none)");
 
-static bool halt;
-module_param(halt, bool, 0444);
+static bool halt_after;
+module_param_named(halt, halt_after, bool, 0444);
 MODULE_PARM_DESC(halt, "Built in: power off at the end");
 
 #define BENCH_ALIGN	__alignof__(u64)
@@ -1293,7 +1293,7 @@ static int __init test_percpu_init(void)
 	pr_info("end: %s\n", err ? "failed" : "passed");
 	if (!IS_BUILTIN(CONFIG_TEST_PERCPU))
 		return err ?: -EAGAIN;	/* Failure unloads the module. */
-	if (halt) {
+	if (halt_after) {
 		/* A machine that cannot, as QEMU without ACPI, starts anew. */
 		if (kernel_can_power_off() || IS_ENABLED(CONFIG_UML))
 			kernel_power_off();

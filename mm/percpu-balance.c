@@ -5,9 +5,9 @@
  * It gives back rows that stay empty, destroys spare chunks beyond what it
  * keeps, makes rows present ahead of requests that cannot sleep, and builds
  * spare chunks so that such requests find address space and page tables.
- * Nobody waits for it.  It asks for memory with __GFP_NORETRY|__GFP_NOWARN
- * and tries again later where there is none, so it neither starts the OOM
- * killer nor touches the emergency reserve.
+ * Nobody waits for it.  It asks for memory with __GFP_NORETRY|__GFP_NOWARN,
+ * which never starts the OOM killer, and where there is none it tries again
+ * later, ever less often.
  *
  * Calls the chunk layer.  One pass at a time: @balance_work does not run twice
  * at once.  Holds no lock while it works.
@@ -20,15 +20,31 @@
 #define PCPU_RESERVE_LOW_ROWS	2U
 #define PCPU_RESERVE_MIN_ROWS	4U
 #define PCPU_RESERVE_MAX_ROWS	64U
+/* The minimum where requests that cannot sleep are served from it alone. */
+#define PCPU_RESERVE_BLIND_ROWS	16U
 
 /* Room that spare chunks keep for requests that cannot sleep, per unit. */
 #define PCPU_SPARE_BYTES	SZ_1M
 /* Spare chunks, and the reserve, may cost this part of memory each. */
 #define PCPU_SPARE_RAM_SHIFT	10
 
-/* How long rows must lie empty, roughly, before their pages are given back. */
+/* Give-back and decay happen no more often than this. */
 #define PCPU_IDLE_DELAY		(HZ / 2)
-#define PCPU_RETRY_DELAY	(HZ / 10)
+/* After a failure to fill, the first and the longest pause. */
+#define PCPU_BACKOFF_MIN	(HZ / 10)
+#define PCPU_BACKOFF_MAX	(60UL * HZ)
+#define PCPU_VALIDATE_EVERY	(10UL * HZ)
+
+static unsigned int pcpu_reserve_min_rows(const struct pcpu_allocator *pa)
+{
+	return pa->backend->maps_atomic ? PCPU_RESERVE_MIN_ROWS : PCPU_RESERVE_BLIND_ROWS;
+}
+
+static bool pcpu_balance_backs_off(const struct pcpu_allocator *pa)
+{
+	/* Holds for any age of the stamp: a wrapped difference is large. */
+	return READ_ONCE(pa->balance_retry) - jiffies - 1 < PCPU_BACKOFF_MAX;
+}
 
 /**
  * pcpu_balance_kick - ask for a pass of the worker
@@ -39,20 +55,17 @@
  */
 void pcpu_balance_kick(struct pcpu_allocator *pa, bool urgent)
 {
-	unsigned long delay = PCPU_IDLE_DELAY;
-
-	if (!READ_ONCE(pa->balance_enabled))
+	/* Pairs with pcpu_balance_enable(): the work item is initialized. */
+	if (!smp_load_acquire(&pa->balance_enabled))
 		return;
-	if (urgent) {
-		unsigned long retry = READ_ONCE(pa->balance_retry);
-
-		delay = time_before(jiffies, retry) ? retry - jiffies : 0;
-		if (!delay) {
-			mod_delayed_work(system_dfl_wq, &pa->balance_work, 0);
-			return;
-		}
+	if (!urgent || pcpu_balance_backs_off(pa)) {
+		if (!delayed_work_pending(&pa->balance_work))
+			queue_delayed_work(system_dfl_wq, &pa->balance_work, PCPU_IDLE_DELAY);
+		return;
 	}
-	queue_delayed_work(system_dfl_wq, &pa->balance_work, delay);
+	/* One of all CPUs that find it necessary takes the workqueue's locks. */
+	if (!READ_ONCE(pa->balance_urgent) && !xchg(&pa->balance_urgent, true))
+		mod_delayed_work(system_dfl_wq, &pa->balance_work, 0);
 }
 
 /* Chunks that come with their pages are kept only where the reserve needs one. */
@@ -69,14 +82,22 @@ static bool pcpu_balance_wants_chunk(const struct pcpu_allocator *pa)
  * @pa: the allocator
  * @req: the request, served or failed
  *
- * Context: any but NMI, no lock.  Reads counters without it: a late or a
- * needless kick does no harm.
+ * Context: any but NMI; takes the lock after a failure.  Reads counters
+ * without it: a late or a needless kick does no harm.
  */
 void pcpu_balance_after_alloc(struct pcpu_allocator *pa, const struct pcpu_request *req)
 {
 	bool low_rows = pcpu_peek(&pa->nr_empty_rows) < PCPU_RESERVE_LOW_ROWS;
+	bool missed = req->fail && !req->may_block;
+	unsigned long flags;
 
-	if (low_rows || pcpu_balance_wants_chunk(pa) || (req->fail && !req->may_block))
+	/* What would have served it: the next of its kind shall find that. */
+	if (unlikely(missed)) {
+		spin_lock_irqsave(&pa->lock, flags);
+		pa->nonblock_rows += DIV_ROUND_UP(req->nr_slots, PCPU_ROW_SLOTS) + 1;
+		spin_unlock_irqrestore(&pa->lock, flags);
+	}
+	if (low_rows || missed || pcpu_balance_wants_chunk(pa))
 		pcpu_balance_kick(pa, true);
 }
 
@@ -84,6 +105,11 @@ void pcpu_balance_after_alloc(struct pcpu_allocator *pa, const struct pcpu_reque
 static unsigned int pcpu_balance_keep_chunks(const struct pcpu_allocator *pa)
 {
 	return pa->spare_chunks + !pa->backend->rows_fixed;
+}
+
+static unsigned int pcpu_first_empty_rows(const struct pcpu_allocator *pa)
+{
+	return pa->first ? pcpu_peek(&pa->first->nr_empty_rows) : 0;
 }
 
 /* True if something waits to be given back.  Rows of the first chunk never are. */
@@ -94,7 +120,7 @@ static bool pcpu_balance_has_surplus(const struct pcpu_allocator *pa)
 	if (pcpu_peek(&pa->nr_spare_chunks) > pcpu_balance_keep_chunks(pa))
 		return true;
 	return !pa->backend->rows_fixed && nr_rows > READ_ONCE(pa->reserve_rows) &&
-	       !(pa->first && nr_rows <= pcpu_peek(&pa->first->nr_empty_rows));
+	       nr_rows > pcpu_first_empty_rows(pa);
 }
 
 /**
@@ -111,11 +137,11 @@ void pcpu_balance_after_free(struct pcpu_allocator *pa)
 
 /*
  * Follow what requests that cannot sleep used since the last pass: up at once,
- * down by halves.
+ * down by halves when it has been quiet.
  */
-static void pcpu_balance_adapt(struct pcpu_allocator *pa)
+static void pcpu_balance_adapt(struct pcpu_allocator *pa, bool quiet)
 {
-	unsigned int used, rows = pa->reserve_rows / 2;
+	unsigned int used, rows = READ_ONCE(pa->reserve_rows);
 	unsigned long flags;
 
 	spin_lock_irqsave(&pa->lock, flags);
@@ -123,7 +149,9 @@ static void pcpu_balance_adapt(struct pcpu_allocator *pa)
 	pa->nonblock_rows = 0;
 	spin_unlock_irqrestore(&pa->lock, flags);
 
-	WRITE_ONCE(pa->reserve_rows, clamp(max(used, rows), PCPU_RESERVE_MIN_ROWS,
+	if (quiet)
+		rows /= 2;
+	WRITE_ONCE(pa->reserve_rows, clamp(max(used, rows), pcpu_reserve_min_rows(pa),
 					   pa->reserve_max_rows));
 }
 
@@ -134,7 +162,7 @@ static void pcpu_balance_shrink(struct pcpu_allocator *pa)
 			cond_resched();
 		cond_resched();
 	} while (!pa->backend->rows_fixed &&
-		 pcpu_chunk_give_back(pa, pa->reserve_rows, UINT_MAX));
+		 pcpu_chunk_give_back(pa, READ_ONCE(pa->reserve_rows), UINT_MAX));
 }
 
 static bool pcpu_balance_add_chunk(struct pcpu_allocator *pa)
@@ -161,21 +189,37 @@ static bool pcpu_balance_add_row(struct pcpu_allocator *pa)
 	return added;
 }
 
+/* Rows are filled even if no chunk can be built: the two need different things. */
 static bool pcpu_balance_fill(struct pcpu_allocator *pa)
 {
-	while (pcpu_balance_wants_chunk(pa)) {
-		if (!pcpu_balance_add_chunk(pa))
-			return false;
+	bool filled = true;
+
+	while (filled && pcpu_balance_wants_chunk(pa)) {
+		filled = pcpu_balance_add_chunk(pa);
 		cond_resched();
 	}
 	if (pa->backend->rows_fixed)
-		return true;
-	while (READ_ONCE(pa->nr_empty_rows) < pa->reserve_rows) {
+		return filled;
+	while (pcpu_peek(&pa->nr_empty_rows) < READ_ONCE(pa->reserve_rows)) {
 		if (!pcpu_balance_add_row(pa))
 			return false;
 		cond_resched();
 	}
-	return true;
+	return filled;
+}
+
+/* Try, and after a failure not again for a while that doubles each time. */
+static void pcpu_balance_try_fill(struct pcpu_allocator *pa)
+{
+	if (pcpu_balance_backs_off(pa))
+		return;
+	if (pcpu_balance_fill(pa)) {
+		pa->balance_backoff = 0;
+		return;
+	}
+	pa->balance_backoff = clamp(2 * pa->balance_backoff, PCPU_BACKOFF_MIN,
+				    PCPU_BACKOFF_MAX);
+	WRITE_ONCE(pa->balance_retry, jiffies + pa->balance_backoff);
 }
 
 /**
@@ -183,21 +227,26 @@ static bool pcpu_balance_fill(struct pcpu_allocator *pa)
  * @pa: the allocator
  *
  * Context: may sleep; not twice at once.
- * Return: true if another pass should follow after a while: the reserve is
- * still larger than its minimum, or memory was short
+ * Return: true if another pass should follow after a while: something is left
+ * to be given back, or the reserve is still larger than its minimum.  A
+ * failure to fill waits for the next request that needs what is missing.
  */
 bool pcpu_balance_pass(struct pcpu_allocator *pa)
 {
-	bool filled;
+	bool pressure = xchg(&pa->balance_pressure, false);
+	bool quiet = pressure || time_after_eq(jiffies, pa->balance_shrink_at);
 
-	pcpu_balance_adapt(pa);
-	pcpu_balance_shrink(pa);
-	filled = pcpu_balance_fill(pa);
-	if (!filled)
-		WRITE_ONCE(pa->balance_retry, jiffies + PCPU_RETRY_DELAY);
-	if (IS_ENABLED(CONFIG_DEBUG_VM))
+	pcpu_balance_adapt(pa, quiet);
+	if (quiet) {
+		pcpu_balance_shrink(pa);
+		pa->balance_shrink_at = jiffies + PCPU_IDLE_DELAY;
+	}
+	pcpu_balance_try_fill(pa);
+	if (IS_ENABLED(CONFIG_DEBUG_VM) && time_after_eq(jiffies, pa->balance_validate_at)) {
 		pcpu_validate(pa);
-	return !filled || pa->reserve_rows > PCPU_RESERVE_MIN_ROWS ||
+		pa->balance_validate_at = jiffies + PCPU_VALIDATE_EVERY;
+	}
+	return READ_ONCE(pa->reserve_rows) > pcpu_reserve_min_rows(pa) ||
 	       pcpu_balance_has_surplus(pa);
 }
 
@@ -206,6 +255,7 @@ static void pcpu_balance_workfn(struct work_struct *work)
 	struct pcpu_allocator *pa = container_of(to_delayed_work(work), struct pcpu_allocator,
 						 balance_work);
 
+	WRITE_ONCE(pa->balance_urgent, false);
 	if (pcpu_balance_pass(pa))
 		pcpu_balance_kick(pa, false);
 }
@@ -229,9 +279,12 @@ void pcpu_balance_set_bounds(struct pcpu_allocator *pa, unsigned long ram_pages)
 		      (unsigned long)pa->backend->max_spare_chunks(pa));
 	pa->spare_chunks = max(chunks, 1U);
 	pa->reserve_max_rows = clamp(budget_pages / pa->geo.nr_cpus,
-				     (unsigned long)PCPU_RESERVE_MIN_ROWS,
+				     (unsigned long)pcpu_reserve_min_rows(pa),
 				     (unsigned long)PCPU_RESERVE_MAX_ROWS);
-	pa->reserve_rows = PCPU_RESERVE_MIN_ROWS;
+	pa->reserve_rows = pcpu_reserve_min_rows(pa);
+	pa->balance_shrink_at = jiffies;
+	pa->balance_validate_at = jiffies;
+	pa->balance_retry = jiffies;
 }
 
 /**
@@ -243,7 +296,8 @@ void pcpu_balance_set_bounds(struct pcpu_allocator *pa, unsigned long ram_pages)
 void pcpu_balance_enable(struct pcpu_allocator *pa)
 {
 	INIT_DELAYED_WORK(&pa->balance_work, pcpu_balance_workfn);
-	WRITE_ONCE(pa->balance_enabled, true);
+	/* Pairs with pcpu_balance_kick(). */
+	smp_store_release(&pa->balance_enabled, true);
 	pcpu_balance_kick(pa, true);
 }
 
@@ -253,10 +307,11 @@ static unsigned long pcpu_shrink_count(struct shrinker *shrinker, struct shrink_
 {
 	struct pcpu_allocator *pa = shrinker->private_data;
 	unsigned int nr_rows = pcpu_peek(&pa->nr_empty_rows);
+	unsigned int keep = max(pcpu_reserve_min_rows(pa), pcpu_first_empty_rows(pa));
 
-	if (pa->backend->rows_fixed || nr_rows <= PCPU_RESERVE_MIN_ROWS)
+	if (pa->backend->rows_fixed || nr_rows <= keep)
 		return SHRINK_EMPTY;
-	return (unsigned long)(nr_rows - PCPU_RESERVE_MIN_ROWS) * pa->geo.nr_cpus;
+	return (unsigned long)(nr_rows - keep) * pa->geo.nr_cpus;
 }
 
 /*
@@ -267,8 +322,11 @@ static unsigned long pcpu_shrink_scan(struct shrinker *shrinker, struct shrink_c
 {
 	struct pcpu_allocator *pa = shrinker->private_data;
 
-	WRITE_ONCE(pa->reserve_rows, PCPU_RESERVE_MIN_ROWS);
-	pcpu_balance_kick(pa, true);
+	WRITE_ONCE(pa->reserve_rows, pcpu_reserve_min_rows(pa));
+	if (pcpu_balance_has_surplus(pa)) {
+		WRITE_ONCE(pa->balance_pressure, true);
+		pcpu_balance_kick(pa, true);
+	}
 	return SHRINK_STOP;
 }
 

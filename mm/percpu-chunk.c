@@ -26,6 +26,8 @@
 /* A request that cannot sleep takes no more pages, and tries no more often. */
 #define PCPU_NONBLOCK_PAGES	4096
 #define PCPU_NONBLOCK_TRIES	8
+/* Chunks that are tried in vain before only such are that fit for certain. */
+#define PCPU_MAX_MISSES		16
 /* Rows that one TLB flush covers at most. */
 #define PCPU_GIVE_BACK_BATCH	64
 
@@ -197,17 +199,29 @@ static bool pcpu_take_in(struct pcpu_allocator *pa, struct pcpu_request *req,
 	return true;
 }
 
+/*
+ * Chunks of the request's own class may be too small, and free runs may be
+ * badly aligned.  After a few such disappointments only chunks are tried whose
+ * longest run fits at any alignment, so that their number does not matter.
+ */
 static bool pcpu_take_present(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
 	unsigned int class = pcpu_fit_class(req->nr_slots);
+	unsigned int sure = pcpu_fit_class(req->nr_slots + req->align_slots - 1) + 1;
+	unsigned int nr_missed = 0;
 	struct pcpu_chunk *chunk;
 
 	lockdep_assert_held(&pa->lock);
 
-	for_each_set_bit_from(class, pa->fit_mask, PCPU_NR_FIT_CLASSES)
-		list_for_each_entry(chunk, &pa->fit[class], fit_link)
+	for_each_set_bit_from(class, pa->fit_mask, PCPU_NR_FIT_CLASSES) {
+		list_for_each_entry(chunk, &pa->fit[class], fit_link) {
+			if (class < sure && nr_missed >= PCPU_MAX_MISSES)
+				break;
 			if (pcpu_take_in(pa, req, chunk))
 				return true;
+			nr_missed++;
+		}
+	}
 	return false;
 }
 
@@ -272,13 +286,18 @@ static bool pcpu_place_in(struct pcpu_chunk *chunk, const struct pcpu_request *r
 static bool pcpu_find_place(struct pcpu_allocator *pa, const struct pcpu_request *req,
 			    struct pcpu_place *place)
 {
+	unsigned int nr_missed = 0;
 	struct pcpu_chunk *chunk;
 
 	lockdep_assert_held(&pa->lock);
 
-	list_for_each_entry(chunk, &pa->partial, grow_link)
+	/* Any row will do for most; what needs several goes to a spare chunk. */
+	list_for_each_entry(chunk, &pa->partial, grow_link) {
 		if (pcpu_place_in(chunk, req, place))
 			return true;
+		if (++nr_missed == PCPU_MAX_MISSES)
+			break;
+	}
 	list_for_each_entry(chunk, &pa->spare, grow_link)
 		if (pcpu_place_in(chunk, req, place))
 			return true;
@@ -384,22 +403,30 @@ static bool pcpu_get_row(struct pcpu_allocator *pa, struct pcpu_request *req)
  * @nr_rows: rows that it must have in hand
  *
  * Context: no lock; sleeps and reclaims as the request's mask allows.
- * Return: 0, or -ENOMEM and the request has no pages any more
+ * Return: 0; or -ENOMEM, or -EINTR after a fatal signal, and the request has
+ * no pages any more
  */
 int pcpu_request_get_rows(struct pcpu_allocator *pa, struct pcpu_request *req,
 			  unsigned int nr_rows)
 {
+	int err = -ENOMEM;
+
 	if (!req->may_block && nr_rows > max(PCPU_NONBLOCK_PAGES / pa->geo.nr_cpus, 1U))
 		goto fail;
 	while (req->nr_rows < nr_rows) {
-		if (!pcpu_get_row(pa, req))
+		if (req->may_block && fatal_signal_pending(current))
+			err = -EINTR;
+		if (err == -EINTR || !pcpu_get_row(pa, req))
 			goto fail;
 		req->nr_rows++;
+		/* With thousands of CPUs a row alone is a lot of work. */
+		if (req->may_block)
+			cond_resched();
 	}
 	return 0;
 fail:
 	pcpu_request_drop(req);
-	return -ENOMEM;
+	return err;
 }
 
 /* ---- map and publish ------------------------------------------------------- */
@@ -921,6 +948,8 @@ static int pcpu_prepare(struct pcpu_allocator *pa, struct pcpu_request *req,
 		err = pcpu_request_get_chunk(pa, req);
 	}
 	atomic_dec(&pa->nr_preparing);
+	if (err == -EINTR)
+		req->fail = PCPU_FAIL_KILLED;
 	return err;
 }
 

@@ -47,7 +47,8 @@
  *   L  pcpu_allocator.lock, a spinlock_t taken with interrupts disabled, from
  *      any context but NMI (on PREEMPT_RT: any that may take a spinlock_t).
  *      Leaf lock: nothing is allocated, freed, mapped, charged or traced under
- *      it.  Hold times do not depend on the number of CPUs.
+ *      it (the validator alone holds it long, and may print).  Hold times do
+ *      not depend on the number of CPUs.
  *   I  written before the object is published, then constant
  *   A  atomic operations, no lock
  *   P  private to the task that holds the object
@@ -441,7 +442,12 @@ struct pcpu_counts {
  * @counts: L: for debugfs
  * @balance_work: the worker
  * @balance_enabled: workqueues are up and bounds are known
- * @balance_retry: jiffies before which a failed refill is not tried again
+ * @balance_urgent: A: a pass is asked for at once, and has not begun
+ * @balance_pressure: A: the next pass gives back at once
+ * @balance_retry: R: jiffies before which a failed fill is not tried again
+ * @balance_backoff: W: how long the last failure made it wait, in jiffies
+ * @balance_shrink_at: W: jiffies before which nothing is given back
+ * @balance_validate_at: W: jiffies before which nothing is validated
  * @reserve_rows: R: PRESENT empty rows to keep
  * @reserve_max_rows: I: bound for @reserve_rows
  * @spare_chunks: I: spare chunks to keep
@@ -480,7 +486,12 @@ struct pcpu_allocator {
 	atomic_t nr_preparing;
 	struct delayed_work balance_work;
 	bool balance_enabled;
+	bool balance_urgent;
+	bool balance_pressure;
 	unsigned long balance_retry;
+	unsigned long balance_backoff;
+	unsigned long balance_shrink_at;
+	unsigned long balance_validate_at;
 	unsigned int reserve_rows;
 	unsigned int reserve_max_rows;
 	unsigned int spare_chunks;

@@ -59,6 +59,7 @@ static void pcpu_check_tree(struct pcpu_check *check, struct pcpu_chunk *chunk)
 /* Frees clear bits of @live without the lock: what is read may be gone already. */
 static unsigned int pcpu_next_live(const struct pcpu_area_map *map, unsigned int slot)
 {
+	/* Racy, see above. */
 	return data_race(find_next_bit(map->live, map->nr_slots, slot));
 }
 

@@ -21,6 +21,10 @@
 	(!IS_ENABLED(CONFIG_KMSAN) && !IS_ENABLED(CONFIG_PARISC) &&	\
 	 !IS_ENABLED(CONFIG_XTENSA) && !IS_ENABLED(CONFIG_SPARC32))
 
+/* Used by KMSAN alone, for its shadow, and there mapping may sleep. */
+#define PCPU_VM_MAP_GFP							\
+	(IS_ENABLED(CONFIG_KMSAN) ? GFP_NOIO | __GFP_NOFAIL : GFP_NOWAIT)
+
 static size_t pcpu_vm_total_bytes(const struct pcpu_allocator *pa)
 {
 	size_t bytes = 0;
@@ -31,20 +35,30 @@ static size_t pcpu_vm_total_bytes(const struct pcpu_allocator *pa)
 	return bytes;
 }
 
-/* Upper bound of the lowest-level page tables that a chunk can need. */
+/* Upper bound of the page tables that a chunk can need. */
 static unsigned int pcpu_vm_nr_tables(const struct pcpu_allocator *pa)
 {
 	unsigned int group, nr = 0;
 
-	for (group = 0; group < pa->geo.nr_groups; group++)
-		nr += DIV_ROUND_UP(pa->geo.group_bytes[group], PMD_SIZE) + 1;
+	for (group = 0; group < pa->geo.nr_groups; group++) {
+		size_t bytes = pa->geo.group_bytes[group];
+
+		/* A page of lowest-level entries maps a PMD's range, and so on. */
+		nr += DIV_ROUND_UP(bytes, PMD_SIZE) + 1;
+		nr += DIV_ROUND_UP(bytes, PUD_SIZE) + 1;
+	}
 	return nr;
+}
+
+static bool pcpu_vm_may_give_up(gfp_t gfp)
+{
+	return gfp & (__GFP_NORETRY | __GFP_RETRY_MAYFAIL);
 }
 
 /*
  * Page tables are allocated as GFP_KERNEL, whatever the mask.  A caller that
- * wants to fail rather than to have memory freed at any price finds out here,
- * with its own mask, whether as many pages can be had.
+ * would rather fail finds out here, with its own mask, whether as many pages
+ * can be had.
  */
 static bool pcpu_vm_tables_affordable(const struct pcpu_allocator *pa, gfp_t gfp)
 {
@@ -52,7 +66,7 @@ static bool pcpu_vm_tables_affordable(const struct pcpu_allocator *pa, gfp_t gfp
 	struct page *page, *next;
 	LIST_HEAD(pages);
 
-	if (!(gfp & (__GFP_NORETRY | __GFP_RETRY_MAYFAIL)))
+	if (!pcpu_vm_may_give_up(gfp))
 		return true;
 	while (nr) {
 		page = alloc_page(gfp);
@@ -68,6 +82,23 @@ static bool pcpu_vm_tables_affordable(const struct pcpu_allocator *pa, gfp_t gfp
 	return !nr;
 }
 
+/*
+ * The scope in which page tables are allocated for @gfp.  GFP_KERNEL of this
+ * size never fails but in the noreclaim scope, where it returns at once: who
+ * may give up gets that, having seen that the pages are there.  Only if others
+ * took them in between may a table come from the emergency reserve.
+ */
+static unsigned int pcpu_vm_table_scope(gfp_t gfp)
+{
+	if (pcpu_vm_may_give_up(gfp))
+		return memalloc_noreclaim_save();
+	if (!(gfp & __GFP_IO))
+		return memalloc_noio_save();
+	if (!(gfp & __GFP_FS))
+		return memalloc_nofs_save();
+	return 0;
+}
+
 static int pcpu_vm_fill_tables(struct pcpu_allocator *pa, struct vm_struct **vms, gfp_t gfp)
 {
 	unsigned int flags, group;
@@ -75,13 +106,7 @@ static int pcpu_vm_fill_tables(struct pcpu_allocator *pa, struct vm_struct **vms
 
 	if (!pcpu_vm_tables_affordable(pa, gfp))
 		return -ENOMEM;
-	/* Without __GFP_FS the page allocator never starts the OOM killer. */
-	if (!(gfp & __GFP_IO))
-		flags = memalloc_noio_save();
-	else if (!(gfp & __GFP_FS) || (gfp & (__GFP_NORETRY | __GFP_RETRY_MAYFAIL)))
-		flags = memalloc_nofs_save();
-	else
-		flags = 0;
+	flags = pcpu_vm_table_scope(gfp);
 	for (group = 0; group < pa->geo.nr_groups && !err; group++)
 		err = apply_to_page_range(&init_mm, (unsigned long)vms[group]->addr,
 					  pa->geo.group_bytes[group], NULL, NULL);
@@ -145,7 +170,7 @@ static int pcpu_vm_map_row(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
 
 		list_del(&page->lru);
 		err = vmap_pages_range_noflush(addr, addr + PAGE_SIZE, PAGE_KERNEL, &page,
-					       PAGE_SHIFT, GFP_NOWAIT);
+					       PAGE_SHIFT, PCPU_VM_MAP_GFP);
 		if (err)
 			return err;
 	}
@@ -165,11 +190,13 @@ static void pcpu_vm_unmap_row(struct pcpu_allocator *pa, struct pcpu_chunk *chun
 {
 	unsigned int cpu;
 
+	flush_cache_vunmap(pcpu_chunk_addr(pa, chunk, pa->geo.low_cpu, row * PAGE_SIZE),
+			   pcpu_chunk_addr(pa, chunk, pa->geo.high_cpu,
+					   (row + 1) * PAGE_SIZE));
 	for_each_cpu(cpu, pa->geo.cpus) {
 		unsigned long addr = pcpu_chunk_addr(pa, chunk, cpu, row * PAGE_SIZE);
 		struct page *page = vmalloc_to_page((void *)addr);
 
-		flush_cache_vunmap(addr, addr + PAGE_SIZE);
 		vunmap_range_noflush(addr, addr + PAGE_SIZE);
 		if (!WARN_ON_ONCE(!page))
 			list_add_tail(&page->lru, pages);

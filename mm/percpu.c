@@ -83,7 +83,7 @@ static bool pcpu_request_make(struct pcpu_allocator *pa, struct pcpu_request *re
 static const char * const pcpu_fail_texts[PCPU_NR_FAILS] = {
 	[PCPU_FAIL_NOT]		= "no failure",
 	[PCPU_FAIL_RESERVED]	= "the reserved chunk is full",
-	[PCPU_FAIL_ROOM]	= "no chunk has room and the caller may not sleep",
+	[PCPU_FAIL_ROOM]	= "no chunk has room, and the caller may not create one",
 	[PCPU_FAIL_CHUNK]	= "no memory or address space for a chunk",
 	[PCPU_FAIL_PAGES]	= "no memory for pages",
 	[PCPU_FAIL_KILLED]	= "the task was killed",
@@ -121,6 +121,9 @@ static bool pcpu_memcg_charge(const struct pcpu_request *req, struct obj_cgroup 
 		*objcg = NULL;
 	if (!*objcg)
 		return true;
+	/* The counters of a cgroup take an int at a time. */
+	if (pcpu_full_size_bytes(req->size_bytes) > INT_MAX)
+		return false;
 	return !obj_cgroup_charge(*objcg, req->gfp, pcpu_full_size_bytes(req->size_bytes));
 }
 

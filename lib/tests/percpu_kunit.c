@@ -1114,7 +1114,7 @@ static const char *share_churn(void *data, unsigned int me)
 
 static unsigned int crew_size(void)
 {
-	return clamp(2 * num_online_cpus(), 4, 64);
+	return clamp(2 * num_online_cpus(), 4, 16);
 }
 
 /* All tasks want new pages of the same chunks at the same time. */

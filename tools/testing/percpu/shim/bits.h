@@ -250,6 +250,20 @@ static inline bool bitmap_equal(const unsigned long *a, const unsigned long *b,
 	       !((a[i] ^ b[i]) & BITMAP_LAST_WORD_MASK(nbits));
 }
 
+static inline unsigned long bitmap_weight_from(const unsigned long *map, unsigned int start,
+					       unsigned int end)
+{
+	unsigned long weight = 0;
+
+	for (; start < end; start++)
+		if (start % BITS_PER_LONG || start + BITS_PER_LONG > end)
+			weight += map[start / BITS_PER_LONG] >> (start % BITS_PER_LONG) & 1;
+		else
+			weight += __builtin_popcountl(map[start / BITS_PER_LONG]),
+			start += BITS_PER_LONG - 1;
+	return weight;
+}
+
 static inline unsigned int bitmap_weight(const unsigned long *map, unsigned int nbits)
 {
 	unsigned int i, n = 0;

@@ -171,6 +171,7 @@ struct mm_struct { int unused; };
 #define PAGE_KERNEL		((pgprot_t){ 0 })
 #define PMD_SHIFT		(PAGE_SHIFT + 9)
 #define PMD_SIZE		(1UL << PMD_SHIFT)
+#define PUD_SIZE		(1UL << 30)
 #define PTRS_PER_PTE		512
 extern struct mm_struct init_mm;
 

@@ -513,11 +513,13 @@ static int shim_table_alloc(unsigned long addr)
 		return 0;
 	shim_might_sleep("a page table allocation");
 	if (current->backing_known) {
-		SHIM_ASSERT(!(gfp & (__GFP_IO | __GFP_FS) & ~caller),
+		bool gives_up = caller & (__GFP_NORETRY | __GFP_RETRY_MAYFAIL);
+
+		/* In the noreclaim scope there is no reclaim, and no endless retry. */
+		SHIM_ASSERT(gives_up == !!(current->flags & PF_MEMALLOC),
+			    "page tables in the wrong scope for a caller with %#x", caller);
+		SHIM_ASSERT(gives_up || !(gfp & (__GFP_IO | __GFP_FS) & ~caller),
 			    "page tables with mask %#x for a caller with %#x", gfp, caller);
-		SHIM_ASSERT(!(gfp & __GFP_FS) ||
-			    !(caller & (__GFP_NORETRY | __GFP_RETRY_MAYFAIL)),
-			    "page tables may start the OOM killer");
 	}
 	sim_note(table_gfp, gfp);
 	if (shim_should_fail(SIM_TABLES))
@@ -530,12 +532,10 @@ int apply_to_page_range(struct mm_struct *mm, unsigned long addr, unsigned long 
 			pte_fn_t fn, void *data)
 {
 	unsigned long end = addr + size;
-	unsigned int flags = current->flags;
 	int err = 0;
 
 	shim_might_sleep(__func__);
 	SHIM_ASSERT(mm == &init_mm && !fn && size, "not what this shim is for");
-	SHIM_ASSERT(!(flags & PF_MEMALLOC), "page tables from the emergency reserve");
 	SHIM_SPACE_LOCK();
 	SHIM_ASSERT(shim_overlap(addr, end), "page tables for no area");
 	SHIM_SPACE_UNLOCK();

@@ -13,7 +13,8 @@ bool sim_verbose;
 int shim_fence_word;
 __thread u64 sim_random_state;
 __thread struct task_struct shim_task = { .comm = "test", .pid = 1 };
-unsigned long shim_jiffies;
+/* As in the kernel, where a 32-bit counter wraps five minutes after boot. */
+unsigned long shim_jiffies = -300L * HZ;
 struct workqueue_struct *system_wq, *system_unbound_wq, *system_dfl_wq;
 struct workqueue_struct *system_percpu_wq, *system_long_wq;
 

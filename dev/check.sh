@@ -1,0 +1,94 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Static checks of our files.
+#
+#   dev/check.sh [PART]...     parts: checkpatch kernel-doc build coccicheck overlap
+#
+# Every finding is a line in build/check/PART.txt; any finding makes it fail.
+set -u
+cd "$(dirname "$0")/.."
+repo=$PWD tree=$PWD/build/linux found=$PWD/build/check
+overlap=$PWD/../shared/tools/overlap
+
+dev/packages.sh source check || exit
+dev/get-linux.sh ${KERNEL:+"$KERNEL"} || exit
+dev/tree.sh ours || exit
+mkdir -p "$found"
+code=$(dev/overlay.py files | grep '\.[ch]$')
+kernel=$(echo "$code" | grep -v '^tools/')		# what the kernel build compiles
+code=$(echo "$code" | grep -v '/shim/')	# those imitate the kernel's headers
+
+# Each part prints its findings, a line each, and nothing else.
+
+part_checkpatch() {
+	# shellcheck disable=SC2086
+	(cd "$tree" && perl scripts/checkpatch.pl --strict --terse --quiet --show-types -f $code) |
+		grep -v '^total:'
+}
+
+part_kernel_doc() {
+	# shellcheck disable=SC2086
+	(cd "$tree" && tools/docs/kernel-doc -none -Wall $kernel 2>&1) | grep -i -e warning -e error
+}
+
+# x86-64 reaches NUMA, memcg and the vm backend; UML without SMP the km backend.
+part_build() {
+	for kind in x86 um-up; do
+		out=build/out/check-$kind log=$found/build-$kind.log
+		case $kind in
+		x86)	arch=ARCH=x86_64 other=km ;;
+		um-up)	arch=ARCH=um other=vm ;;
+		esac
+		{ cat dev/configs/kunit-$kind.config
+		  printf 'CONFIG_%s\n' DEBUG_FS=y PERCPU_STATS=y TEST_PERCPU=m \
+			PERCPU_INTERNAL_KUNIT_TEST=y; } > "$found/$kind.config"
+		dev/kbuild.sh "$tree" $out "$found/$kind.config" $arch prepare > "$log" 2>&1 ||
+			{ echo "$kind: cannot be configured; see $log"; continue; }
+		objects=$(echo "$kernel" | grep '\.c$' | grep -v "percpu-$other.c" | sed 's/\.c$/.o/')
+		# shellcheck disable=SC2086
+		(cd $out && rm -f $objects)
+		# shellcheck disable=SC2086
+		make -C "$tree" O="$repo/$out" $arch -j"$(nproc)" -k W=1 $objects >> "$log" 2>&1
+		grep -E 'warning:|error:|Error [0-9]' "$log" | sed "s/^/$kind: /"
+	done
+}
+
+part_coccicheck() {
+	for script in $(cd "$tree" && find scripts/coccinelle -name '*.cocci' | sort); do
+		grep -q '^virtual report' "$tree/$script" || continue
+		if grep -q '^@.*script:ocaml' "$tree/$script" && ! command -v ocamlopt; then
+			continue	# cannot run without the OCaml compiler
+		fi > /dev/null
+		options=$(sed -n 's|^//.*Options:||p' "$tree/$script")
+		# shellcheck disable=SC2086
+		(cd "$tree" && timeout 300 spatch -D report --no-show-diff --very-quiet --cocci-file "$script" \
+			$options -I include -I mm $kernel 2>/dev/null) || echo "$script: spatch failed"
+	done | grep -v '^$'
+}
+
+part_overlap() {
+	# shellcheck disable=SC2086
+	$overlap build/linux-base $kernel | grep 'TOO LONG'
+}
+
+[ $# -gt 0 ] || set -- checkpatch kernel-doc build coccicheck overlap
+total=0 summary=
+for part; do
+	if [ "$part" = overlap ] && [ ! -x "$overlap" ]; then
+		summary="$summary$(printf '%12s  skipped: there is no ../shared/tools/overlap' overlap)
+"
+		continue
+	fi
+	echo "== $part"
+	began=$(date +%s)
+	"part_$(echo "$part" | tr - _)" > "$found/$part.txt"
+	head -n 20 "$found/$part.txt"
+	count=$(wc -l < "$found/$part.txt")
+	[ "$count" -le 20 ] || echo "... all of them: build/check/$part.txt"
+	total=$((total + count))
+	summary="$summary$(printf '%12s  %d findings (%d s)' "$part" "$count" $(($(date +%s) - began)))
+"
+done
+echo
+printf %s "$summary"
+[ $total = 0 ]
