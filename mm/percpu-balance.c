@@ -9,7 +9,7 @@
  * which never starts the OOM killer, and where there is none it tries again
  * later, ever less often.
  *
- * Calls the chunk layer.  One pass at a time: @balance_work does not run twice
+ * Calls the cache and the chunk layer.  One pass at a time: @balance_work does not run twice
  * at once.  Holds no lock while it works.
  */
 #include "percpu-internal.h"
@@ -126,12 +126,21 @@ static bool pcpu_balance_has_surplus(const struct pcpu_allocator *pa)
 /**
  * pcpu_balance_after_free - kick the worker if a free left too much
  * @pa: the allocator
+ * @cached: the area is kept at hand, to be drained when things are quiet
  *
  * Context: any but NMI, no lock.
  */
-void pcpu_balance_after_free(struct pcpu_allocator *pa)
+void pcpu_balance_after_free(struct pcpu_allocator *pa, bool cached)
 {
-	if (pcpu_balance_has_surplus(pa))
+	/*
+	 * The area was put where drains find it by an atomic operation before
+	 * this read; the worker clears by an atomic operation before it drains.
+	 */
+	bool drain = cached && !READ_ONCE(pa->balance_drain);
+
+	if (drain)
+		WRITE_ONCE(pa->balance_drain, true);
+	if (drain || pcpu_balance_has_surplus(pa))
 		pcpu_balance_kick(pa, false);
 }
 
@@ -228,7 +237,7 @@ static void pcpu_balance_try_fill(struct pcpu_allocator *pa)
  *
  * Context: may sleep; not twice at once.
  * Return: true if another pass should follow after a while: something is left
- * to be given back, or the reserve is still larger than its minimum.  A
+ * to be drained or given back, or the reserve is still larger than its minimum.  A
  * failure to fill waits for the next request that needs what is missing.
  */
 bool pcpu_balance_pass(struct pcpu_allocator *pa)
@@ -238,6 +247,8 @@ bool pcpu_balance_pass(struct pcpu_allocator *pa)
 
 	pcpu_balance_adapt(pa, quiet);
 	if (quiet) {
+		if (xchg(&pa->balance_drain, false))
+			pcpu_cache_drain(pa, true);
 		pcpu_balance_shrink(pa);
 		pa->balance_shrink_at = jiffies + PCPU_IDLE_DELAY;
 	}
@@ -247,7 +258,7 @@ bool pcpu_balance_pass(struct pcpu_allocator *pa)
 		pa->balance_validate_at = jiffies + PCPU_VALIDATE_EVERY;
 	}
 	return READ_ONCE(pa->reserve_rows) > pcpu_reserve_min_rows(pa) ||
-	       pcpu_balance_has_surplus(pa);
+	       READ_ONCE(pa->balance_drain) || pcpu_balance_has_surplus(pa);
 }
 
 static void pcpu_balance_workfn(struct work_struct *work)
@@ -336,6 +347,7 @@ static int __init pcpu_balance_init(void)
 
 	pcpu_balance_set_bounds(&pcpu_main, totalram_pages());
 	pcpu_balance_enable(&pcpu_main);
+	pcpu_cache_enable(&pcpu_main);
 
 	shrinker = shrinker_alloc(0, "percpu");
 	if (!shrinker) {

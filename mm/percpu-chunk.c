@@ -1037,6 +1037,31 @@ struct pcpu_chunk *pcpu_chunk_claim(struct pcpu_allocator *pa, unsigned long add
 }
 
 /**
+ * pcpu_chunk_of_area - the chunk of an area that is taken and not live
+ * @pa: the allocator
+ * @addr: the area's address
+ * @slot: set to its first slot
+ * @nr_slots: set to its length
+ *
+ * Context: any, no lock; the caller owns the area.
+ * Return: the chunk, or NULL after a bug
+ */
+struct pcpu_chunk *pcpu_chunk_of_area(struct pcpu_allocator *pa, unsigned long addr,
+				      unsigned int *slot, unsigned int *nr_slots)
+{
+	struct pcpu_chunk *chunk;
+
+	rcu_read_lock();
+	chunk = pcpu_chunk_of(pa, addr);
+	rcu_read_unlock();
+	if (!chunk)
+		return NULL;
+	*slot = (addr - chunk->base_addr) >> PCPU_MIN_ALLOC_SHIFT;
+	*nr_slots = pcpu_area_length(&chunk->map, *slot);
+	return *nr_slots ? chunk : NULL;
+}
+
+/**
  * pcpu_chunk_release - return a claimed area's slots
  * @pa: the allocator
  * @chunk: from pcpu_chunk_claim()

@@ -24,6 +24,7 @@
  *
  *   percpu.c          the door: arguments, gfp policy, charge, hooks, zeroing
  *   percpu-balance.c  the worker: reserve, spare chunks, give-back, shrinker
+ *   percpu-cache.c    freed areas that each CPU keeps at hand
  *   percpu-chunk.c    chunks and their rows: choice, populate, lookup
  *   percpu-vm.c/-km.c backends: address space, pages in and out
  *   percpu-area.c     the area map: find, take, give back, length
@@ -443,6 +444,7 @@ struct pcpu_counts {
  * @balance_work: the worker
  * @balance_enabled: workqueues are up and bounds are known
  * @balance_urgent: A: a pass is asked for at once, and has not begun
+ * @balance_drain: A: CPUs may keep areas at hand
  * @balance_pressure: A: the next pass gives back at once
  * @balance_retry: R: jiffies before which a failed fill is not tried again
  * @balance_backoff: W: how long the last failure made it wait, in jiffies
@@ -453,6 +455,7 @@ struct pcpu_counts {
  * @spare_chunks: I: spare chunks to keep
  * @nonblock_rows: L: rows that non-blocking requests began since the last pass
  * @nr_bad_frees: A: frees refused
+ * @cache_cpu_bytes: R: what a CPU may keep at hand, 0 before pcpu_cache_enable()
  */
 struct pcpu_allocator {
 	struct pcpu_geometry geo;
@@ -487,6 +490,7 @@ struct pcpu_allocator {
 	struct delayed_work balance_work;
 	bool balance_enabled;
 	bool balance_urgent;
+	bool balance_drain;
 	bool balance_pressure;
 	unsigned long balance_retry;
 	unsigned long balance_backoff;
@@ -496,6 +500,7 @@ struct pcpu_allocator {
 	unsigned int reserve_max_rows;
 	unsigned int spare_chunks;
 	atomic_t nr_bad_frees;
+	int cache_cpu_bytes;
 };
 
 extern struct pcpu_allocator pcpu_main;
@@ -524,10 +529,20 @@ unsigned int pcpu_chunk_give_back(struct pcpu_allocator *pa, unsigned int keep_r
 bool pcpu_chunk_retire_spare(struct pcpu_allocator *pa, unsigned int keep_chunks);
 struct pcpu_ext *pcpu_chunk_ext(const struct pcpu_chunk *chunk, unsigned int slot);
 
+struct pcpu_chunk *pcpu_chunk_of_area(struct pcpu_allocator *pa, unsigned long addr,
+				      unsigned int *slot, unsigned int *nr_slots);
+
+/* percpu-cache.c */
+bool pcpu_cache_put(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+		    unsigned int slot, unsigned int nr_slots);
+bool pcpu_cache_get(struct pcpu_allocator *pa, struct pcpu_request *req);
+bool pcpu_cache_drain(struct pcpu_allocator *pa, bool all_cpus);
+void pcpu_cache_enable(struct pcpu_allocator *pa);
+
 /* percpu-balance.c */
 void pcpu_balance_kick(struct pcpu_allocator *pa, bool urgent);
 void pcpu_balance_after_alloc(struct pcpu_allocator *pa, const struct pcpu_request *req);
-void pcpu_balance_after_free(struct pcpu_allocator *pa);
+void pcpu_balance_after_free(struct pcpu_allocator *pa, bool cached);
 bool pcpu_balance_pass(struct pcpu_allocator *pa);
 void pcpu_balance_set_bounds(struct pcpu_allocator *pa, unsigned long ram_pages);
 void pcpu_balance_enable(struct pcpu_allocator *pa);

@@ -10,7 +10,7 @@
  * How it works inside is told in Documentation/mm/percpu.rst; terms, layers,
  * states and locks at the head of percpu-internal.h.
  *
- * Calls the chunk layer and the worker.  Takes no lock itself: every hook here
+ * Calls the cache, the chunk layer and the worker.  Takes no lock itself: every hook here
  * runs outside of all of them.
  */
 #define pr_fmt(fmt) "percpu: " fmt
@@ -238,6 +238,19 @@ static void __percpu *pcpu_request_finish(struct pcpu_allocator *pa, struct pcpu
 	return ptr;
 }
 
+static int pcpu_request_serve(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	int err;
+
+	if (pcpu_cache_get(pa, req))
+		return 0;
+	err = pcpu_chunk_alloc(pa, req);
+	/* Before it fails, what others keep at hand. */
+	if (unlikely(err == -ENOMEM) && pcpu_cache_drain(pa, req->may_block))
+		err = pcpu_chunk_alloc(pa, req);
+	return err;
+}
+
 /**
  * pcpu_alloc_noprof - allocate memory with a copy for each possible CPU
  * @size: bytes of each copy, at most a unit
@@ -269,7 +282,7 @@ void __percpu *pcpu_alloc_noprof(size_t size, size_t align, bool reserved, gfp_t
 	if (!pcpu_memcg_charge(&req, &objcg))
 		return NULL;
 
-	err = pcpu_chunk_alloc(pa, &req);
+	err = pcpu_request_serve(pa, &req);
 	pcpu_balance_after_alloc(pa, &req);
 	if (err) {
 		pcpu_memcg_uncharge(objcg, req.size_bytes);
@@ -306,6 +319,7 @@ void free_percpu(void __percpu *ptr)
 	struct pcpu_chunk *chunk;
 	struct pcpu_ext *ext;
 	size_t size_bytes;
+	bool cached;
 
 	if (!ptr)
 		return;
@@ -322,8 +336,10 @@ void free_percpu(void __percpu *ptr)
 	trace_percpu_free_percpu((void *)chunk->base_addr, pcpu_slots_to_bytes(slot), ptr);
 	pcpu_tag_free(ext, size_bytes);
 	pcpu_memcg_free(ext, size_bytes);
-	pcpu_chunk_release(pa, chunk, slot, nr_slots);
-	pcpu_balance_after_free(pa);
+	cached = pcpu_cache_put(pa, chunk, slot, nr_slots);
+	if (!cached)
+		pcpu_chunk_release(pa, chunk, slot, nr_slots);
+	pcpu_balance_after_free(pa, cached);
 }
 EXPORT_SYMBOL_GPL(free_percpu);
 

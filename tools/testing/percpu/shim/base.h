@@ -270,7 +270,9 @@ static inline u64 div64_u64(u64 dividend, u64 divisor)
 #define cache_line_size()	64
 #define SZ_1K			0x400UL
 #define SZ_4K			0x1000UL
+#define SZ_8K			0x2000UL
 #define SZ_64K			0x10000UL
+#define SZ_256K			0x40000UL
 #define SZ_1M			0x100000UL
 #define SZ_2M			0x200000UL
 #define SZ_1G			0x40000000UL

@@ -65,6 +65,11 @@ static inline u32 hash_64(u64 value, unsigned int bits)
 	return value * GOLDEN_RATIO_64 >> (64 - bits);
 }
 
+static inline u32 hash_32(u32 value, unsigned int bits)
+{
+	return value * 0x61C88647u >> (32 - bits);
+}
+
 #define hash_long(value, bits)	hash_64((unsigned long)(value), bits)
 #define hash_ptr(ptr, bits)	hash_long(ptr, bits)
 

@@ -97,7 +97,6 @@ extern unsigned long __per_cpu_offset[NR_CPUS];
 #define per_cpu_ptr(ptr, cpu)	((void)(cpu), (ptr))
 #endif
 #define this_cpu_ptr(ptr)	per_cpu_ptr(ptr, smp_processor_id())
-#define raw_cpu_ptr(ptr)	this_cpu_ptr(ptr)
 #define get_boot_cpu_id()	cpumask_first(cpu_possible_mask)
 #define __pa(addr)		((unsigned long)(addr))
 #define __va(phys)		((void *)(phys))

@@ -82,6 +82,11 @@ extern __thread struct task_struct shim_task;
 #define preempt_enable()	(current->preempt--)
 #define raw_smp_processor_id()	(current->cpu)
 #define smp_processor_id()	(current->cpu)
+
+/* Static percpu variables of the sources themselves: a plain array by CPU. */
+#define DEFINE_PER_CPU_ALIGNED(type, name) type name[NR_CPUS]
+#define per_cpu(name, cpu)	((name)[cpu])
+#define raw_cpu_ptr(pointer)	(&(*(pointer))[0] + raw_smp_processor_id())
 #define get_cpu()		(current->preempt++, current->cpu)
 #define put_cpu()		(current->preempt--)
 #define local_irq_save(f)	((f) = current->irqs_off, current->irqs_off = true)
