@@ -34,10 +34,12 @@
  * struct pcpu_cache - freed areas at hand on one CPU
  * @addr: A: 0, or the address of an area that is taken and not live
  * @held_bytes: A: size of those areas, in one unit
+ * @nr_hits: requests served; approximate, as nothing keeps interrupts out
  */
 struct pcpu_cache {
 	unsigned long addr[1 << PCPU_CACHE_BIN_BITS][PCPU_CACHE_WAYS];
 	atomic_t held_bytes;
+	unsigned long nr_hits;
 };
 
 /* Of pcpu_main; other allocators have none. */
@@ -154,6 +156,7 @@ bool pcpu_cache_get(struct pcpu_allocator *pa, struct pcpu_request *req)
 			continue;
 		}
 		pcpu_area_enliven(&chunk->map, slot);
+		WRITE_ONCE(cache->nr_hits, READ_ONCE(cache->nr_hits) + 1);
 		req->chunk = chunk;
 		req->slot = slot;
 		return true;
@@ -181,6 +184,32 @@ bool pcpu_cache_drain(struct pcpu_allocator *pa, bool all_cpus)
 	for_each_possible_cpu(cpu)
 		drained |= pcpu_cache_drain_one(pa, &per_cpu(pcpu_caches, cpu));
 	return drained;
+}
+
+/**
+ * pcpu_cache_count - figures for debugfs
+ * @pa: the allocator
+ * @nr_held: set to the areas at hand on all CPUs
+ *
+ * Return: requests served from what was at hand, approximately
+ */
+unsigned long pcpu_cache_count(struct pcpu_allocator *pa, unsigned long *nr_held)
+{
+	unsigned long nr_hits = 0;
+	unsigned int cpu, i;
+
+	*nr_held = 0;
+	if (!pa->cache_cpu_bytes)
+		return 0;
+	for_each_possible_cpu(cpu) {
+		struct pcpu_cache *cache = &per_cpu(pcpu_caches, cpu);
+		unsigned long *entry = &cache->addr[0][0];
+
+		nr_hits += READ_ONCE(cache->nr_hits);
+		for (i = 0; i < ARRAY_SIZE(cache->addr) * PCPU_CACHE_WAYS; i++)
+			*nr_held += !!READ_ONCE(entry[i]);
+	}
+	return nr_hits;
 }
 
 /**

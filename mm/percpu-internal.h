@@ -537,6 +537,7 @@ bool pcpu_cache_put(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
 		    unsigned int slot, unsigned int nr_slots);
 bool pcpu_cache_get(struct pcpu_allocator *pa, struct pcpu_request *req);
 bool pcpu_cache_drain(struct pcpu_allocator *pa, bool all_cpus);
+unsigned long pcpu_cache_count(struct pcpu_allocator *pa, unsigned long *nr_held);
 void pcpu_cache_enable(struct pcpu_allocator *pa);
 
 /* percpu-balance.c */

@@ -100,8 +100,10 @@ static void pcpu_show_totals(struct seq_file *m, struct pcpu_allocator *pa)
 {
 	unsigned int nr_rows_in[PCPU_NR_ROW_STATES];
 	unsigned int nr_chunks, nr_spare_chunks, nr_empty_rows, reserve_rows;
+	unsigned long nr_hits, nr_cached;
 	struct pcpu_counts counts;
 
+	nr_hits = pcpu_cache_count(pa, &nr_cached);
 	spin_lock_irq(&pa->lock);
 	counts = pa->counts;
 	nr_chunks = pa->nr_chunks;
@@ -112,9 +114,10 @@ static void pcpu_show_totals(struct seq_file *m, struct pcpu_allocator *pa)
 	spin_unlock_irq(&pa->lock);
 
 	pcpu_show_title(m, "Global Stats");
-	pcpu_show(m, "nr_alloc", counts.nr_alloc);
-	pcpu_show(m, "nr_dealloc", counts.nr_dealloc);
-	pcpu_show(m, "nr_cur_alloc", counts.nr_alloc - counts.nr_dealloc);
+	/* To callers an area at hand is freed. */
+	pcpu_show(m, "nr_alloc", counts.nr_alloc + nr_hits);
+	pcpu_show(m, "nr_dealloc", counts.nr_dealloc + nr_hits + nr_cached);
+	pcpu_show(m, "nr_cur_alloc", counts.nr_alloc - counts.nr_dealloc - nr_cached);
 	pcpu_show(m, "nr_max_alloc", counts.nr_max_alloc);
 	/* The first chunk is one of them, and not in the allocator's figures. */
 	pcpu_show(m, "nr_chunks", nr_chunks + 1);
@@ -124,6 +127,8 @@ static void pcpu_show_totals(struct seq_file *m, struct pcpu_allocator *pa)
 	pcpu_show(m, "empty_pop_pages", nr_empty_rows);
 	pcpu_show(m, "nr_spare_chunks", nr_spare_chunks);
 	pcpu_show(m, "reserve_rows", reserve_rows);
+	pcpu_show(m, "nr_cached", nr_cached);
+	pcpu_show(m, "nr_cache_hits", nr_hits);
 	pcpu_show(m, "nr_bad_frees", atomic_read(&pa->nr_bad_frees));
 	pcpu_show_rows(m, nr_rows_in);
 	seq_putc(m, '\n');

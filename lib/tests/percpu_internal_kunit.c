@@ -531,6 +531,8 @@ static void counts_test(struct kunit *test)
 	unsigned long flags;
 	unsigned int i;
 
+	/* These are the chunks' figures: keep nothing at hand meanwhile. */
+	pcpu_cache_drain(&pcpu_main, true);
 	spin_lock_irqsave(&pcpu_main.lock, flags);
 	before = pcpu_main.counts;
 	spin_unlock_irqrestore(&pcpu_main.lock, flags);
@@ -539,6 +541,7 @@ static void counts_test(struct kunit *test)
 		ptrs[i] = __alloc_percpu(16 + i, 4);
 	for (i = 0; i < ARRAY_SIZE(ptrs); i++)
 		free_percpu(ptrs[i]);
+	pcpu_cache_drain(&pcpu_main, true);
 
 	spin_lock_irqsave(&pcpu_main.lock, flags);
 	after = pcpu_main.counts;
