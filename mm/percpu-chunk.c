@@ -27,7 +27,7 @@
 #define PCPU_NONBLOCK_PAGES	4096
 #define PCPU_NONBLOCK_TRIES	8
 /* Chunks that are tried in vain before only such are that fit for certain. */
-#define PCPU_MAX_MISSES		16
+#define PCPU_MAX_MISSES		4
 /* Rows that one TLB flush covers at most. */
 #define PCPU_GIVE_BACK_BATCH	64
 
