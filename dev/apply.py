@@ -81,7 +81,8 @@ def apply(tree):
             (new / "was" / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(tree / path, new / "was" / path)
     (new / "now.json").write_text(json.dumps(
-        {path: content and overlay.digest(content) for path, content in result.items()},
+        {path: None if content is None else overlay.digest(content)
+         for path, content in result.items()},
         indent=0, sort_keys=True))
     new.rename(tree / KEEP)
     try:
