@@ -11,7 +11,7 @@ set -eu
 cd "$(dirname "$0")/.."
 kind=${PERCPU_TREE:-ours}
 shell=${RUN_SHELL:-}
-limit=900	# seconds for the guest; some 100 on an idle machine without KVM
+limit=1800	# seconds for the guest; some 100 on an idle machine without KVM
 die() { echo "run: $*" >&2; exit 1; }
 
 case $kind in
