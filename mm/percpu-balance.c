@@ -37,7 +37,10 @@
 
 static unsigned int pcpu_reserve_min_rows(const struct pcpu_allocator *pa)
 {
-	return pa->backend->maps_atomic ? PCPU_RESERVE_MIN_ROWS : PCPU_RESERVE_BLIND_ROWS;
+	/* Fixed rows are not filled one by one, so there is no use in more. */
+	if (pa->backend->maps_atomic || pa->backend->rows_fixed)
+		return PCPU_RESERVE_MIN_ROWS;
+	return PCPU_RESERVE_BLIND_ROWS;
 }
 
 static bool pcpu_balance_backs_off(const struct pcpu_allocator *pa)
@@ -198,23 +201,26 @@ static bool pcpu_balance_add_row(struct pcpu_allocator *pa)
 	return added;
 }
 
-/* Rows are filled even if no chunk can be built: the two need different things. */
+/*
+ * A row may take the last spare chunk, so chunks are looked after before each.
+ * Rows are filled even if no chunk can be built: the two need different things.
+ */
 static bool pcpu_balance_fill(struct pcpu_allocator *pa)
 {
-	bool filled = true;
+	bool chunks_filled = true, rows_filled = true;
 
-	while (filled && pcpu_balance_wants_chunk(pa)) {
-		filled = pcpu_balance_add_chunk(pa);
+	while (rows_filled) {
+		while (chunks_filled && pcpu_balance_wants_chunk(pa)) {
+			chunks_filled = pcpu_balance_add_chunk(pa);
+			cond_resched();
+		}
+		if (pa->backend->rows_fixed ||
+		    pcpu_peek(&pa->nr_empty_rows) >= READ_ONCE(pa->reserve_rows))
+			break;
+		rows_filled = pcpu_balance_add_row(pa);
 		cond_resched();
 	}
-	if (pa->backend->rows_fixed)
-		return filled;
-	while (pcpu_peek(&pa->nr_empty_rows) < READ_ONCE(pa->reserve_rows)) {
-		if (!pcpu_balance_add_row(pa))
-			return false;
-		cond_resched();
-	}
-	return filled;
+	return chunks_filled && rows_filled;
 }
 
 /* Try, and after a failure not again for a while that doubles each time. */
