@@ -11,13 +11,17 @@
  * @live marks the first slot of each area until its owner frees it: an atomic
  * test-and-clear there decides who frees, before anything else is looked at.
  *
- * Over @busy lies a tree, as a segment tree over the blocks of the map.  Each
- * node says how many slots are free at its two ends, and how long the longest
+ * Over @busy lies a segment tree whose leaves are its words.  Each node says
+ * how many slots are free at the two ends of its span, and how long the longest
  * free run in it is.  The values are exact, so the lowest run that is long
- * enough is found in one walk from the root to a block, whatever is live, and
- * a map that has no such run is known at its root.
+ * enough is found in one walk from the root to a word, whatever is live, and a
+ * map that has no such run is known at its root.  What a leaf says is computed
+ * from the word, in steps that double (Warren, "Hacker's Delight", 6-3).
  */
 #include "percpu-internal.h"
+
+/* Slots that a word of a map stands for. */
+#define PCPU_WORD_SLOTS		((unsigned int)BITS_PER_LONG)
 
 static unsigned int pcpu_map_longs(unsigned int nr_slots)
 {
@@ -26,25 +30,25 @@ static unsigned int pcpu_map_longs(unsigned int nr_slots)
 
 static unsigned int pcpu_map_leaves(unsigned int nr_slots)
 {
-	return roundup_pow_of_two(nr_slots >> PCPU_BLOCK_SHIFT);
+	return roundup_pow_of_two(pcpu_map_longs(nr_slots));
 }
 
 /**
  * pcpu_area_storage_bytes - memory that the maps and the tree need
- * @nr_slots: slots of the map, a multiple of PCPU_BLOCK_SLOTS
+ * @nr_slots: slots of the map, a multiple of PCPU_ROW_SLOTS
  *
  * Return: bytes, a multiple of the size of a long
  */
 size_t pcpu_area_storage_bytes(unsigned int nr_slots)
 {
 	return 3 * pcpu_map_longs(nr_slots) * sizeof(long) +
-	       ALIGN(2 * pcpu_map_leaves(nr_slots) * sizeof(struct pcpu_run), sizeof(long));
+	       ALIGN(pcpu_map_leaves(nr_slots) * sizeof(struct pcpu_run), sizeof(long));
 }
 
 /**
  * pcpu_area_init - make a map with all its slots closed
  * @map: the map
- * @nr_slots: slots, a multiple of PCPU_BLOCK_SLOTS and not 0
+ * @nr_slots: slots, a multiple of PCPU_ROW_SLOTS and not 0
  * @storage: pcpu_area_storage_bytes() of zeroed memory, aligned for a long
  */
 void pcpu_area_init(struct pcpu_area_map *map, unsigned int nr_slots, void *storage)
@@ -59,6 +63,89 @@ void pcpu_area_init(struct pcpu_area_map *map, unsigned int nr_slots, void *stor
 	map->tree = (struct pcpu_run *)(map->live + longs);
 	bitmap_fill(map->busy, nr_slots);
 }
+
+/* ---- words: bits from the lowest on, a set bit is a free slot ---------------- */
+
+/* Where runs of @nr free slots start inside the word; @nr fits in a word. */
+static unsigned long pcpu_word_starts(unsigned long free, unsigned int nr)
+{
+	unsigned int have, step;
+
+	for (have = 1; have < nr; have += step) {
+		step = min(have, nr - have);
+		free &= free >> step;
+	}
+	return free;
+}
+
+static unsigned int pcpu_word_longest(unsigned long free)
+{
+	/* starts[i]: where runs of 1 << i free slots start */
+	unsigned long starts[ilog2(BITS_PER_LONG) + 1], next;
+	unsigned int i = 0, nr = 1;
+
+	if (!free)
+		return 0;
+	starts[0] = free;
+	while (nr < PCPU_WORD_SLOTS) {
+		next = starts[i] & (starts[i] >> nr);
+		if (!next)
+			break;
+		starts[++i] = next;
+		nr *= 2;
+	}
+	for (free = starts[i]; i--;) {
+		next = nr < PCPU_WORD_SLOTS ? free & (starts[i] >> nr) : 0;
+		if (!next)
+			continue;
+		free = next;
+		nr += 1U << i;
+	}
+	return nr;
+}
+
+/* Free slots at the upper end of a word. */
+static unsigned int pcpu_word_tail(unsigned long free)
+{
+	return ~free ? PCPU_WORD_SLOTS - 1 - __fls(~free) : PCPU_WORD_SLOTS;
+}
+
+/**
+ * pcpu_area_word_run - what a leaf of the tree says
+ * @busy: the word of the busy map that it stands for
+ *
+ * Return: its free runs
+ */
+struct pcpu_run pcpu_area_word_run(unsigned long busy)
+{
+	struct pcpu_run run = {
+		.head_slots = PCPU_WORD_SLOTS,
+		.tail_slots = PCPU_WORD_SLOTS,
+		.best_slots = PCPU_WORD_SLOTS,
+	};
+
+	if (busy) {
+		run.head_slots = __ffs(busy);
+		run.tail_slots = pcpu_word_tail(~busy);
+		run.best_slots = pcpu_word_longest(~busy);
+	}
+	return run;
+}
+
+/* The slots of the word that starts at slot @base where areas so aligned may start. */
+static unsigned long pcpu_word_aligned(unsigned int base, unsigned int align_slots)
+{
+	unsigned long mask = 1;
+	unsigned int shift;
+
+	if (align_slots >= PCPU_WORD_SLOTS)
+		return IS_ALIGNED(base, align_slots);
+	for (shift = align_slots; shift < PCPU_WORD_SLOTS; shift *= 2)
+		mask |= mask << shift;
+	return mask;
+}
+
+/* ---- the tree ----------------------------------------------------------------- */
 
 /**
  * pcpu_area_join - what two neighbouring spans of equal size are together
@@ -84,147 +171,42 @@ struct pcpu_run pcpu_area_join(struct pcpu_run left, struct pcpu_run right,
 	return both;
 }
 
-/* Carry a changed block up to the root, as far as it makes a difference. */
-static void pcpu_tree_update(struct pcpu_area_map *map, unsigned int block,
-			     struct pcpu_run leaf)
+static struct pcpu_run pcpu_node(const struct pcpu_area_map *map, unsigned int node)
 {
-	unsigned int node = map->nr_leaves + block;
-	u32 half_slots = PCPU_BLOCK_SLOTS;
+	if (node < map->nr_leaves)
+		return map->tree[node];
+	return pcpu_area_word_run(map->busy[node - map->nr_leaves]);
+}
 
-	map->tree[node] = leaf;
-	for (node >>= 1; node; node >>= 1, half_slots <<= 1) {
-		struct pcpu_run both = pcpu_area_join(map->tree[2 * node],
-						      map->tree[2 * node + 1],
-						      half_slots);
-		struct pcpu_run *old = &map->tree[node];
+/* Returns whether the node says something else now. */
+static bool pcpu_node_update(struct pcpu_area_map *map, unsigned int node, u32 half_slots)
+{
+	struct pcpu_run *old = &map->tree[node];
+	struct pcpu_run both = pcpu_area_join(pcpu_node(map, 2 * node),
+					      pcpu_node(map, 2 * node + 1), half_slots);
 
-		if (old->best_slots == both.best_slots &&
-		    old->head_slots == both.head_slots &&
-		    old->tail_slots == both.tail_slots)
-			break;
-		*old = both;
+	if (old->best_slots == both.best_slots && old->head_slots == both.head_slots &&
+	    old->tail_slots == both.tail_slots)
+		return false;
+	*old = both;
+	return true;
+}
+
+/* Carry changed words up to the root, as far as they make a difference. */
+static void pcpu_tree_update(struct pcpu_area_map *map, unsigned int first_word,
+			     unsigned int last_word)
+{
+	unsigned int first = (map->nr_leaves + first_word) / 2;
+	unsigned int last = (map->nr_leaves + last_word) / 2;
+	u32 half_slots = PCPU_WORD_SLOTS;
+	bool changed = true;
+	unsigned int node;
+
+	for (; first && changed; first /= 2, last /= 2, half_slots *= 2) {
+		changed = false;
+		for (node = first; node <= last; node++)
+			changed |= pcpu_node_update(map, node, half_slots);
 	}
-}
-
-static struct pcpu_run *pcpu_leaf(const struct pcpu_area_map *map, unsigned int block)
-{
-	return &map->tree[map->nr_leaves + block];
-}
-
-static unsigned int pcpu_nr_blocks(const struct pcpu_area_map *map)
-{
-	return map->nr_slots >> PCPU_BLOCK_SHIFT;
-}
-
-static unsigned long *pcpu_block_bits(const struct pcpu_area_map *map, unsigned int block)
-{
-	return map->busy + block * (PCPU_BLOCK_SLOTS / BITS_PER_LONG);
-}
-
-/* The first busy slot of a block at or after @from, or PCPU_BLOCK_SLOTS. */
-static unsigned int pcpu_next_busy(const unsigned long *bits, unsigned int from)
-{
-	return find_next_bit(bits, PCPU_BLOCK_SLOTS, from);
-}
-
-/* One past the last busy slot of a block below @to, or 0. */
-static unsigned int pcpu_prev_busy_end(const unsigned long *bits, unsigned int to)
-{
-	unsigned int last;
-
-	if (!to)
-		return 0;
-	last = find_last_bit(bits, to);
-	return last == to ? 0 : last + 1;
-}
-
-/**
- * pcpu_area_scan_block - read the free runs of a block from its bits
- * @map: the map
- * @block: the block
- *
- * Return: what the block's leaf must say
- */
-struct pcpu_run pcpu_area_scan_block(const struct pcpu_area_map *map, unsigned int block)
-{
-	const unsigned long *bits = pcpu_block_bits(map, block);
-	struct pcpu_run run = {};
-	unsigned int start = 0, end;
-
-	while (start < PCPU_BLOCK_SLOTS) {
-		start = find_next_zero_bit(bits, PCPU_BLOCK_SLOTS, start);
-		if (start >= PCPU_BLOCK_SLOTS)
-			break;
-		end = pcpu_next_busy(bits, start);
-		if (!start)
-			run.head_slots = end;
-		if (end == PCPU_BLOCK_SLOTS)
-			run.tail_slots = end - start;
-		run.best_slots = max(run.best_slots, end - start);
-		start = end + 1;
-	}
-	return run;
-}
-
-/* Part of a range that lies in one block, in slots of that block. */
-struct pcpu_span {
-	unsigned int block;
-	unsigned int start;
-	unsigned int end;
-};
-
-static struct pcpu_span pcpu_first_span(unsigned int slot, unsigned int nr)
-{
-	struct pcpu_span span = {
-		.block = slot >> PCPU_BLOCK_SHIFT,
-		.start = slot & (PCPU_BLOCK_SLOTS - 1),
-	};
-
-	span.end = min(span.start + nr, PCPU_BLOCK_SLOTS);
-	return span;
-}
-
-static void pcpu_span_set_busy(struct pcpu_area_map *map, struct pcpu_span span)
-{
-	unsigned long *bits = pcpu_block_bits(map, span.block);
-	struct pcpu_run leaf = *pcpu_leaf(map, span.block);
-	unsigned int run_start, run_end;
-
-	/* A closed block has nothing to give; its bits are set already. */
-	if (!leaf.best_slots)
-		return;
-
-	run_start = pcpu_prev_busy_end(bits, span.start);
-	run_end = pcpu_next_busy(bits, span.start);
-	bitmap_set(bits, span.start, span.end - span.start);
-
-	if (!run_start)
-		leaf.head_slots = span.start;
-	if (run_end == PCPU_BLOCK_SLOTS)
-		leaf.tail_slots = run_end - span.end;
-	/* Only where the longest run was cut may another be the longest now. */
-	if (run_end - run_start == leaf.best_slots)
-		leaf = pcpu_area_scan_block(map, span.block);
-	pcpu_tree_update(map, span.block, leaf);
-}
-
-static void pcpu_span_clear_busy(struct pcpu_area_map *map, struct pcpu_span span)
-{
-	unsigned long *bits = pcpu_block_bits(map, span.block);
-	struct pcpu_run leaf = *pcpu_leaf(map, span.block);
-	unsigned int run_start = pcpu_prev_busy_end(bits, span.start);
-	unsigned int run_end = span.end;
-
-	if (run_end < PCPU_BLOCK_SLOTS)
-		run_end = pcpu_next_busy(bits, run_end);
-	bitmap_clear(bits, span.start, span.end - span.start);
-
-	if (!run_start)
-		leaf.head_slots = run_end;
-	if (run_end == PCPU_BLOCK_SLOTS)
-		leaf.tail_slots = run_end - run_start;
-	leaf.best_slots = max(leaf.best_slots, run_end - run_start);
-	pcpu_tree_update(map, span.block, leaf);
 }
 
 /**
@@ -235,76 +217,97 @@ static void pcpu_span_clear_busy(struct pcpu_area_map *map, struct pcpu_span spa
  */
 void pcpu_area_open(struct pcpu_area_map *map, unsigned int slot, unsigned int nr)
 {
-	while (nr) {
-		struct pcpu_span span = pcpu_first_span(slot, nr);
-
-		pcpu_span_clear_busy(map, span);
-		slot += span.end - span.start;
-		nr -= span.end - span.start;
-	}
+	if (!nr)
+		return;
+	bitmap_clear(map->busy, slot, nr);
+	pcpu_tree_update(map, BIT_WORD(slot), BIT_WORD(slot + nr - 1));
 }
 
 /**
- * pcpu_area_close - make free slots unavailable
+ * pcpu_area_close - make slots unavailable
  * @map: the map
- * @slot: the first of them; each is free, or lies in a block that is closed
- * @nr: how many
+ * @slot: the first of them
+ * @nr: how many, not 0; those that are closed already stay so
  */
 void pcpu_area_close(struct pcpu_area_map *map, unsigned int slot, unsigned int nr)
 {
-	while (nr) {
-		struct pcpu_span span = pcpu_first_span(slot, nr);
-
-		pcpu_span_set_busy(map, span);
-		slot += span.end - span.start;
-		nr -= span.end - span.start;
-	}
+	bitmap_set(map->busy, slot, nr);
+	pcpu_tree_update(map, BIT_WORD(slot), BIT_WORD(slot + nr - 1));
 }
 
-/* First aligned fit inside one block, or PCPU_NONE. */
-static unsigned int pcpu_find_in_block(const struct pcpu_area_map *map, unsigned int block,
-				       unsigned int nr, unsigned int align_slots)
-{
-	const unsigned long *bits = pcpu_block_bits(map, block);
-	unsigned int block_start = block << PCPU_BLOCK_SHIFT;
-	unsigned int start = 0, end;
+/* ---- search --------------------------------------------------------------------- */
 
-	while (start + nr <= PCPU_BLOCK_SLOTS) {
-		start = find_next_zero_bit(bits, PCPU_BLOCK_SLOTS, start);
-		/* Of the map, not of the block: pages may be larger than that. */
-		start = ALIGN(block_start + start, align_slots) - block_start;
-		if (start + nr > PCPU_BLOCK_SLOTS)
-			break;
-		end = pcpu_next_busy(bits, start);
-		if (end >= start + nr)
-			return block_start + start;
-		start = end + 1;
-	}
-	return PCPU_NONE;
-}
+/* What is looked for. */
+struct pcpu_want {
+	unsigned int nr;
+	unsigned int align_slots;
+};
 
 /*
- * The block in which the lowest run of @nr slots ends, from the tree.  Where
- * that run crosses into the block from below, it starts at the tail of a lower
- * one, which the walk of pcpu_area_find() from there sees.
+ * Inside the word that starts at @base, with what of it is @free: where the
+ * lowest run that will do starts, an aligned one if there is such.
  */
-static unsigned int pcpu_lowest_start_block(const struct pcpu_area_map *map, unsigned int nr)
+static unsigned int pcpu_start_in_word(unsigned int base, unsigned long free,
+				       struct pcpu_want want)
 {
-	unsigned int node = 1, span_slots = map->nr_leaves << PCPU_BLOCK_SHIFT, base = 0;
+	unsigned long starts = pcpu_word_starts(free, want.nr), aligned = starts;
 
+	if (want.align_slots > 1)
+		aligned &= pcpu_word_aligned(base, want.align_slots);
+	return base + __ffs(aligned ? aligned : starts);
+}
+
+/* The lowest run in the span of a node that has one. */
+static unsigned int pcpu_lowest_run(const struct pcpu_area_map *map, unsigned int node,
+				    unsigned int base, unsigned int span_slots,
+				    struct pcpu_want want)
+{
 	while (node < map->nr_leaves) {
-		const struct pcpu_run *left = &map->tree[2 * node];
+		struct pcpu_run left = pcpu_node(map, 2 * node);
 
-		span_slots >>= 1;
+		span_slots /= 2;
 		node *= 2;
-		if (left->best_slots >= nr)
+		if (left.best_slots >= want.nr)
 			continue;
+		if (left.tail_slots + pcpu_node(map, node + 1).head_slots >= want.nr)
+			return base + span_slots - left.tail_slots;
 		base += span_slots;
-		if (left->tail_slots + left[1].head_slots >= nr)
-			return (base - left->tail_slots) >> PCPU_BLOCK_SHIFT;
 		node++;
 	}
-	return node - map->nr_leaves;
+	return pcpu_start_in_word(base, ~map->busy[BIT_WORD(base)], want);
+}
+
+/* The lowest run that starts at @slot or above, or PCPU_NONE. */
+static unsigned int pcpu_next_run(const struct pcpu_area_map *map, unsigned int slot,
+				  struct pcpu_want want)
+{
+	unsigned int node = map->nr_leaves + BIT_WORD(slot);
+	unsigned int base = round_down(slot, PCPU_WORD_SLOTS);
+	unsigned int span_slots = PCPU_WORD_SLOTS, tail;
+	unsigned long free = ~map->busy[BIT_WORD(slot)] & BITMAP_FIRST_WORD_MASK(slot);
+
+	if (want.nr <= PCPU_WORD_SLOTS && pcpu_word_starts(free, want.nr) &
+	    pcpu_word_aligned(base, want.align_slots))
+		return pcpu_start_in_word(base, free, want);
+
+	/* Climb; @tail slots are free where the span of @node ends. */
+	tail = pcpu_word_tail(free);
+	for (; node > 1; node /= 2, span_slots *= 2) {
+		struct pcpu_run right;
+
+		if (node & 1) {
+			base -= span_slots;
+			continue;
+		}
+		right = pcpu_node(map, node + 1);
+		if (tail && tail + right.head_slots >= want.nr)
+			return base + span_slots - tail;
+		if (right.best_slots >= want.nr)
+			return pcpu_lowest_run(map, node + 1, base + span_slots, span_slots,
+					       want);
+		tail = right.tail_slots == span_slots ? tail + span_slots : right.tail_slots;
+	}
+	return PCPU_NONE;
 }
 
 /**
@@ -312,44 +315,42 @@ static unsigned int pcpu_lowest_start_block(const struct pcpu_area_map *map, uns
  * @map: the map
  * @nr: slots
  * @align_slots: alignment in slots, a power of two, at most PCPU_ROW_SLOTS
+ * @max_tries: free runs to look at that may be badly aligned; after so many
+ *	only one will do that is long enough at any alignment
  *
  * Return: its first slot, or PCPU_NONE
  */
 unsigned int pcpu_area_find(const struct pcpu_area_map *map, unsigned int nr,
-			    unsigned int align_slots)
+			    unsigned int align_slots, unsigned int max_tries)
 {
-	unsigned int block, run_start = 0, run_slots = 0;
+	unsigned int all_slots = map->nr_leaves * PCPU_WORD_SLOTS, slot, at;
+	struct pcpu_want want = { nr, align_slots };
 
 	if (nr > pcpu_area_longest(map))
 		return PCPU_NONE;
 
-	/* @run_slots free slots from @run_start on end where @block starts. */
-	for (block = pcpu_lowest_start_block(map, nr); block < pcpu_nr_blocks(map); block++) {
-		const struct pcpu_run *leaf = pcpu_leaf(map, block);
-		unsigned int block_start = block << PCPU_BLOCK_SHIFT;
-		unsigned int slot = ALIGN(run_start, align_slots);
-
-		if (run_slots && slot + nr <= block_start + leaf->head_slots)
-			return slot;
-		if (leaf->best_slots >= nr) {
-			slot = pcpu_find_in_block(map, block, nr, align_slots);
-			if (slot != PCPU_NONE)
-				return slot;
-		}
-		if (run_slots && leaf->head_slots == PCPU_BLOCK_SLOTS) {
-			run_slots += PCPU_BLOCK_SLOTS;
-		} else {
-			run_slots = leaf->tail_slots;
-			run_start = block_start + PCPU_BLOCK_SLOTS - run_slots;
-		}
+	slot = pcpu_lowest_run(map, 1, 0, all_slots, want);
+	while (max_tries-- && slot != PCPU_NONE) {
+		at = ALIGN(slot, align_slots);
+		if (at == slot)
+			return at;
+		if (at + nr > map->nr_slots)
+			return PCPU_NONE;
+		slot = find_next_bit(map->busy, at + nr, slot);
+		if (slot == at + nr)
+			return at;
+		slot = pcpu_next_run(map, slot, want);
 	}
-	return PCPU_NONE;
+	want = (struct pcpu_want){ nr + align_slots - 1, 1 };
+	if (slot == PCPU_NONE || want.nr > pcpu_area_longest(map))
+		return PCPU_NONE;
+	return ALIGN(pcpu_lowest_run(map, 1, 0, all_slots, want), align_slots);
 }
 
 /**
- * pcpu_area_free_before - length of the free run that ends at a block's start
+ * pcpu_area_free_before - length of the free run that ends at a row's start
  * @map: the map
- * @slot: first slot of a block
+ * @slot: first slot of a row
  * @max: count no further than this
  *
  * Return: slots, at most @max
@@ -357,20 +358,19 @@ unsigned int pcpu_area_find(const struct pcpu_area_map *map, unsigned int nr,
 unsigned int pcpu_area_free_before(const struct pcpu_area_map *map,
 				   unsigned int slot, unsigned int max)
 {
-	unsigned int block = slot >> PCPU_BLOCK_SHIFT, nr = 0;
+	unsigned int word = BIT_WORD(slot), nr = 0, tail = PCPU_WORD_SLOTS;
 
-	while (block-- && nr < max) {
-		nr += pcpu_leaf(map, block)->tail_slots;
-		if (pcpu_leaf(map, block)->tail_slots < PCPU_BLOCK_SLOTS)
-			break;
+	while (word-- && nr < max && tail == PCPU_WORD_SLOTS) {
+		tail = pcpu_word_tail(~map->busy[word]);
+		nr += tail;
 	}
 	return min(nr, max);
 }
 
 /**
- * pcpu_area_free_after - length of the free run that starts at a block's start
+ * pcpu_area_free_after - length of the free run that starts at a row's start
  * @map: the map
- * @slot: first slot of a block, or the map's end
+ * @slot: first slot of a row, or the map's end
  * @max: count no further than this
  *
  * Return: slots, at most @max
@@ -378,14 +378,9 @@ unsigned int pcpu_area_free_before(const struct pcpu_area_map *map,
 unsigned int pcpu_area_free_after(const struct pcpu_area_map *map,
 				  unsigned int slot, unsigned int max)
 {
-	unsigned int block = slot >> PCPU_BLOCK_SHIFT, nr = 0;
+	unsigned int end = min(map->nr_slots - slot, max) + slot;
 
-	for (; block < pcpu_nr_blocks(map) && nr < max; block++) {
-		nr += pcpu_leaf(map, block)->head_slots;
-		if (pcpu_leaf(map, block)->head_slots < PCPU_BLOCK_SLOTS)
-			break;
-	}
-	return min(nr, max);
+	return find_next_bit(map->busy, end, slot) - slot;
 }
 
 /* @ends is read without the lock, so each store to one of its words is whole. */
@@ -400,7 +395,7 @@ static void pcpu_write_end(struct pcpu_area_map *map, unsigned int slot, bool se
  * pcpu_area_take - make an area of slots
  * @map: the map
  * @slot: its first slot
- * @nr: its length; each slot is free, or lies in a block that is closed
+ * @nr: its length; each slot is free or closed
  *
  * The area is not live yet: nobody can free it before pcpu_area_enliven().
  */

@@ -26,8 +26,12 @@
 /* A request that cannot sleep takes no more pages, and tries no more often. */
 #define PCPU_NONBLOCK_PAGES	4096
 #define PCPU_NONBLOCK_TRIES	8
-/* Chunks that are tried in vain before only such are that fit for certain. */
+/*
+ * Chunks that are tried in vain before only such are that fit for certain, and
+ * badly aligned free runs that are looked at in each.
+ */
 #define PCPU_MAX_MISSES		4
+#define PCPU_MAX_BAD_RUNS	16
 /* Rows that one TLB flush covers at most. */
 #define PCPU_GIVE_BACK_BATCH	64
 
@@ -63,6 +67,8 @@ static void pcpu_row_update(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
 			pa->nr_rows_in[state]++;
 		}
 		row->state = state;
+		if (state == PCPU_ROW_ABSENT)
+			chunk->low_absent_row = min(chunk->low_absent_row, index);
 	}
 	row->used_slots = used_slots;
 
@@ -188,9 +194,10 @@ static void pcpu_area_commit(struct pcpu_allocator *pa, struct pcpu_request *req
 /* ---- step 1: present room -------------------------------------------------- */
 
 static bool pcpu_take_in(struct pcpu_allocator *pa, struct pcpu_request *req,
-			 struct pcpu_chunk *chunk)
+			 struct pcpu_chunk *chunk, unsigned int max_bad_runs)
 {
-	unsigned int slot = pcpu_area_find(&chunk->map, req->nr_slots, req->align_slots);
+	unsigned int slot = pcpu_area_find(&chunk->map, req->nr_slots, req->align_slots,
+					   max_bad_runs);
 
 	if (slot == PCPU_NONE)
 		return false;
@@ -217,12 +224,33 @@ static bool pcpu_take_present(struct pcpu_allocator *pa, struct pcpu_request *re
 		list_for_each_entry(chunk, &pa->fit[class], fit_link) {
 			if (class < sure && nr_missed >= PCPU_MAX_MISSES)
 				break;
-			if (pcpu_take_in(pa, req, chunk))
+			if (pcpu_take_in(pa, req, chunk, PCPU_MAX_BAD_RUNS))
 				return true;
 			nr_missed++;
 		}
 	}
 	return false;
+}
+
+/* Before a request fails: each run that is there, however long that takes. */
+static bool pcpu_take_last(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	unsigned int class = pcpu_fit_class(req->nr_slots);
+	struct pcpu_chunk *chunk;
+	bool taken = false;
+	unsigned long flags;
+
+	spin_lock_irqsave(&pa->lock, flags);
+	for_each_set_bit_from(class, pa->fit_mask, PCPU_NR_FIT_CLASSES) {
+		list_for_each_entry(chunk, &pa->fit[class], fit_link) {
+			taken = pcpu_take_in(pa, req, chunk, UINT_MAX);
+			if (taken)
+				goto out;
+		}
+	}
+out:
+	spin_unlock_irqrestore(&pa->lock, flags);
+	return taken;
 }
 
 /* ---- step 2: a place for rows that are not there yet ----------------------- */
@@ -259,8 +287,10 @@ static unsigned int pcpu_absent_rows_of(const struct pcpu_chunk *chunk, unsigned
 static bool pcpu_place_in(struct pcpu_chunk *chunk, const struct pcpu_request *req,
 			  struct pcpu_place *place)
 {
-	unsigned int first, end = 0;
+	unsigned int first, end;
 
+	chunk->low_absent_row = pcpu_next_row(chunk, chunk->low_absent_row, true);
+	end = chunk->low_absent_row;
 	for (;;) {
 		unsigned int slot, limit;
 
@@ -889,7 +919,7 @@ static enum pcpu_step pcpu_try(struct pcpu_allocator *pa, struct pcpu_request *r
 		req->new_chunk = NULL;
 	}
 	if (req->reserved && pa->reserved) {
-		if (pcpu_take_in(pa, req, pa->reserved))
+		if (pcpu_take_in(pa, req, pa->reserved, UINT_MAX))
 			return PCPU_STEP_DONE;
 		req->fail = PCPU_FAIL_RESERVED;
 		return PCPU_STEP_FAIL;
@@ -997,6 +1027,8 @@ int pcpu_chunk_alloc(struct pcpu_allocator *pa, struct pcpu_request *req)
 		if (err)
 			break;
 	}
+	if (err == -ENOMEM && !req->reserved && pcpu_take_last(pa, req))
+		err = 0;
 	if (!err)
 		req->fail = PCPU_FAIL_NOT;
 	pcpu_request_drop(req);

@@ -13,7 +13,6 @@
  *   chunk    one unit for every possible CPU, plus the metadata here
  *   row      one page index of a chunk: that page of every CPU
  *   slot     PCPU_MIN_ALLOC_SIZE (4) bytes of a unit, what one bit stands for
- *   block    PCPU_BLOCK_SLOTS slots (4 KiB), a leaf of the area map's tree
  *   area     a run of slots handed out as one object
  *   address  as the allocator keeps it: of the copy in the unit at offset 0;
  *            __pcpu_ptr_to_addr() makes it from a percpu pointer
@@ -65,9 +64,6 @@
 #include "percpu-kernel.h"
 
 #define PCPU_NONE		UINT_MAX	/* no slot, no row */
-#define PCPU_BLOCK_SHIFT	10
-#define PCPU_BLOCK_SLOTS	1024U		/* 1 << PCPU_BLOCK_SHIFT */
-#define PCPU_BLOCK_BYTES	((size_t)PCPU_BLOCK_SLOTS << PCPU_MIN_ALLOC_SHIFT)
 #define PCPU_ROW_SLOTS		((unsigned int)(PAGE_SIZE >> PCPU_MIN_ALLOC_SHIFT))
 
 /* Translation between a percpu pointer and the address of its copy at offset 0. */
@@ -105,12 +101,13 @@ struct pcpu_run {
 
 /**
  * struct pcpu_area_map - which slots of a chunk are in use
- * @nr_slots: I: slots in the map, a multiple of PCPU_BLOCK_SLOTS
- * @nr_leaves: I: leaves of @tree, a power of two
+ * @nr_slots: I: slots in the map, a multiple of PCPU_ROW_SLOTS
+ * @nr_leaves: I: words of @busy, rounded up to a power of two
  * @busy: L: a set bit is a slot that cannot be handed out: used, or closed
  * @ends: R: a set bit is the last slot of an area
  * @live: A: a set bit is the first slot of an area that its owner has not freed
- * @tree: L: [1] is the root, [@nr_leaves + i] is block i
+ * @tree: L: [1] is the root, [2 * i] and [2 * i + 1] are the halves of [i]; of
+ *	those from [@nr_leaves] on, one for each word of @busy, none is stored
  */
 struct pcpu_area_map {
 	unsigned int nr_slots;
@@ -126,7 +123,7 @@ void pcpu_area_init(struct pcpu_area_map *map, unsigned int nr_slots, void *stor
 void pcpu_area_open(struct pcpu_area_map *map, unsigned int slot, unsigned int nr);
 void pcpu_area_close(struct pcpu_area_map *map, unsigned int slot, unsigned int nr);
 unsigned int pcpu_area_find(const struct pcpu_area_map *map, unsigned int nr,
-			    unsigned int align_slots);
+			    unsigned int align_slots, unsigned int max_tries);
 unsigned int pcpu_area_free_before(const struct pcpu_area_map *map,
 				   unsigned int slot, unsigned int max);
 unsigned int pcpu_area_free_after(const struct pcpu_area_map *map,
@@ -136,7 +133,7 @@ void pcpu_area_give(struct pcpu_area_map *map, unsigned int slot, unsigned int n
 void pcpu_area_enliven(struct pcpu_area_map *map, unsigned int slot);
 unsigned int pcpu_area_claim(struct pcpu_area_map *map, unsigned int slot);
 unsigned int pcpu_area_length(const struct pcpu_area_map *map, unsigned int slot);
-struct pcpu_run pcpu_area_scan_block(const struct pcpu_area_map *map, unsigned int block);
+struct pcpu_run pcpu_area_word_run(unsigned long busy);
 struct pcpu_run pcpu_area_join(struct pcpu_run left, struct pcpu_run right,
 			       u32 half_slots);
 
@@ -228,6 +225,7 @@ struct pcpu_index_entry {
  * @backing: I: what the backend keeps
  * @nr_rows_in: L: rows by state
  * @nr_empty_rows: L: PRESENT rows without an area
+ * @low_absent_row: L: no row below it is ABSENT
  * @nr_areas: L: areas handed out
  * @max_area_slots: L: the largest area ever handed out, for debugfs
  * @fit_class: L: index of the list that @fit_link is on, or PCPU_NONE
@@ -252,6 +250,7 @@ struct pcpu_chunk {
 
 	unsigned int nr_rows_in[PCPU_NR_ROW_STATES];
 	unsigned int nr_empty_rows;
+	unsigned int low_absent_row;
 	unsigned int nr_areas;
 	unsigned int max_area_slots;
 	unsigned int fit_class;

@@ -35,24 +35,30 @@ static bool pcpu_run_same(struct pcpu_run a, struct pcpu_run b)
 	       a.best_slots == b.best_slots;
 }
 
+/* Words beyond the map's end are never free. */
+static struct pcpu_run pcpu_map_node(const struct pcpu_area_map *map, unsigned int node)
+{
+	unsigned int word = node - map->nr_leaves;
+
+	if (node < map->nr_leaves)
+		return map->tree[node];
+	return pcpu_area_word_run(word < BIT_WORD(map->nr_slots) ? map->busy[word] : ~0UL);
+}
+
 /* The tree says what the bits say. */
 static void pcpu_check_tree(struct pcpu_check *check, struct pcpu_chunk *chunk)
 {
 	struct pcpu_area_map *map = &chunk->map;
-	unsigned int nr_blocks = map->nr_slots >> PCPU_BLOCK_SHIFT, i;
+	unsigned int i;
 
-	for (i = 0; i < nr_blocks; i++)
-		pcpu_expect(check, chunk,
-			    pcpu_run_same(map->tree[map->nr_leaves + i],
-					  pcpu_area_scan_block(map, i)), " (block %u)", i);
 	for (i = map->nr_leaves - 1; i; i--) {
-		u32 half_slots = (map->nr_leaves << PCPU_BLOCK_SHIFT) >> (ilog2(i) + 1);
+		u32 half_slots = (map->nr_leaves * BITS_PER_LONG) >> (ilog2(i) + 1);
 
 		pcpu_expect(check, chunk,
 			    pcpu_run_same(map->tree[i],
-					  pcpu_area_join(map->tree[2 * i],
-							 map->tree[2 * i + 1], half_slots)),
-			    " (node %u)", i);
+					  pcpu_area_join(pcpu_map_node(map, 2 * i),
+							 pcpu_map_node(map, 2 * i + 1),
+							 half_slots)), " (node %u)", i);
 	}
 }
 
@@ -103,6 +109,9 @@ static void pcpu_check_row(struct pcpu_check *check, struct pcpu_chunk *chunk,
 	const struct pcpu_row *row = &chunk->rows[index];
 	unsigned int busy = bitmap_weight_from(chunk->map.busy, start, end);
 
+	pcpu_expect(check, chunk,
+		    row->state != PCPU_ROW_ABSENT || index >= chunk->low_absent_row,
+		    " (row %u)", index);
 	switch (row->state) {
 	case PCPU_ROW_PRESENT:
 		pcpu_expect(check, chunk, busy == row->used_slots,

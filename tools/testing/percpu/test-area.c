@@ -4,7 +4,9 @@
  */
 #include "test.h"
 
-#define MAX_SLOTS	(32 * PCPU_BLOCK_SLOTS)
+/* The smallest row: a map is a multiple of it. */
+#define BLOCK_SLOTS	1024U
+#define MAX_SLOTS	(32 * BLOCK_SLOTS)
 
 /* What each slot is, one byte each; areas are numbered by their first slot. */
 enum { CLOSED = 'c', FREE = '.', USED = 'u' };
@@ -89,10 +91,28 @@ static unsigned int twin_free_after(const struct twin *twin, unsigned int slot, 
 	return n;
 }
 
+/* With all tries the lowest place; with few, some place if any run is long enough. */
+static void twin_expect_find(const struct twin *twin, unsigned int nr, unsigned int align)
+{
+	unsigned int lowest = twin_find(twin, nr, align), tries, slot, i;
+
+	EXPECT_EQ(pcpu_area_find(&twin->map, nr, align, UINT_MAX), lowest);
+	for (tries = 0; tries < 4; tries++) {
+		slot = pcpu_area_find(&twin->map, nr, align, tries);
+		if (slot == PCPU_NONE) {
+			EXPECT(pcpu_area_longest(&twin->map) < nr + align - 1);
+			continue;
+		}
+		EXPECT(slot >= lowest && !(slot % align));
+		for (i = 0; i < nr; i++)
+			EXPECT_EQ(twin->slot[slot + i], FREE);
+	}
+}
+
 /* Take where both agree that it fits.  Returns the slot or PCPU_NONE. */
 static unsigned int twin_alloc(struct twin *twin, unsigned int nr, unsigned int align)
 {
-	unsigned int slot = pcpu_area_find(&twin->map, nr, align);
+	unsigned int slot = pcpu_area_find(&twin->map, nr, align, UINT_MAX);
 
 	EXPECT_EQ(slot, twin_find(twin, nr, align));
 	if (slot == PCPU_NONE)
@@ -117,11 +137,20 @@ static void twin_free(struct twin *twin, unsigned int slot)
 	twin_fill(twin, slot, nr, FREE);
 }
 
+static struct pcpu_run twin_node(const struct pcpu_area_map *map, unsigned int node)
+{
+	unsigned int word = node - map->nr_leaves;
+
+	if (node < map->nr_leaves)
+		return map->tree[node];
+	return pcpu_area_word_run(word < map->nr_slots / BITS_PER_LONG ? map->busy[word] : ~0UL);
+}
+
 /* The bits are those of the bytes, the tree is that of the bits. */
 static void twin_compare(const struct twin *twin)
 {
 	const struct pcpu_area_map *map = &twin->map;
-	unsigned int nr_blocks = map->nr_slots / PCPU_BLOCK_SLOTS, i;
+	unsigned int i;
 	u32 half;
 
 	for (i = 0; i < map->nr_slots; i++) {
@@ -130,19 +159,11 @@ static void twin_compare(const struct twin *twin)
 		if (twin->length[i])
 			EXPECT(test_bit(i + twin->length[i] - 1, map->ends));
 	}
-	for (i = 0; i < map->nr_leaves; i++) {
-		struct pcpu_run have = map->tree[map->nr_leaves + i];
-		struct pcpu_run want = {};
-
-		if (i < nr_blocks)
-			want = pcpu_area_scan_block(map, i);
-		EXPECT(!memcmp(&have, &want, sizeof(have)));
-	}
 	for (i = map->nr_leaves - 1; i; i--) {
 		struct pcpu_run have = map->tree[i], want;
 
-		half = (map->nr_leaves >> (ilog2(i) + 1)) * PCPU_BLOCK_SLOTS;
-		want = pcpu_area_join(map->tree[2 * i], map->tree[2 * i + 1], half);
+		half = (map->nr_leaves >> (ilog2(i) + 1)) * BITS_PER_LONG;
+		want = pcpu_area_join(twin_node(map, 2 * i), twin_node(map, 2 * i + 1), half);
 		EXPECT(!memcmp(&have, &want, sizeof(have)));
 	}
 	EXPECT_EQ(pcpu_area_longest(map), twin_longest(twin));
@@ -150,32 +171,29 @@ static void twin_compare(const struct twin *twin)
 
 static struct twin twin;
 
-TEST(area_scan_block)
+TEST(area_word_run)
 {
-	unsigned int round, slot, run;
+	unsigned int round, bit, run;
 
-	twin_init(&twin, PCPU_BLOCK_SLOTS);
-	for (round = 0; round < test_scaled(2000); round++) {
-		struct pcpu_run want = {}, have;
+	for (round = 0; round < test_scaled(200000); round++) {
 		unsigned int density = sim_below(101);
+		struct pcpu_run want = {}, have;
+		unsigned long busy = 0;
 
-		for (slot = 0, run = 0; slot < PCPU_BLOCK_SLOTS; slot++) {
+		for (bit = 0, run = 0; bit < BITS_PER_LONG; bit++) {
+			run++;
 			if (sim_below(100) < density) {
-				__clear_bit(slot, twin.map.busy);
-				run++;
-			} else {
-				__set_bit(slot, twin.map.busy);
+				busy |= 1UL << bit;
 				run = 0;
 			}
-			if (run == slot + 1)
+			if (run == bit + 1)
 				want.head_slots = run;
 			want.best_slots = max(want.best_slots, run);
 		}
 		want.tail_slots = run;
-		have = pcpu_area_scan_block(&twin.map, 0);
+		have = pcpu_area_word_run(busy);
 		EXPECT(!memcmp(&have, &want, sizeof(have)));
 	}
-	twin_exit(&twin);
 }
 
 /*
@@ -185,8 +203,8 @@ TEST(area_scan_block)
 TEST(area_find_exhaustive)
 {
 	static const unsigned int borders[] = {
-		0, 1, 63, 65, 512, PCPU_BLOCK_SLOTS - 3, PCPU_BLOCK_SLOTS,
-		PCPU_BLOCK_SLOTS + 64, 2 * PCPU_BLOCK_SLOTS - 1, 2 * PCPU_BLOCK_SLOTS,
+		0, 1, 63, 65, 512, BLOCK_SLOTS - 3, BLOCK_SLOTS,
+		BLOCK_SLOTS + 64, 2 * BLOCK_SLOTS - 1, 2 * BLOCK_SLOTS,
 	};
 	static const unsigned int sizes[] = {
 		1, 2, 3, 4, 16, 62, 64, 65, 66, 67, 128, 447, 448, 511, 513, 1021, 1024,
@@ -195,15 +213,14 @@ TEST(area_find_exhaustive)
 	unsigned int layout, i, j, align, nr_pieces = ARRAY_SIZE(borders) - 1;
 
 	for (layout = 0; layout < 1U << nr_pieces; layout++) {
-		twin_init(&twin, 2 * PCPU_BLOCK_SLOTS);
+		twin_init(&twin, 2 * BLOCK_SLOTS);
 		for (i = 0; i < nr_pieces; i++)
 			if (layout & 1U << i)
 				twin_open(&twin, borders[i], borders[i + 1] - borders[i]);
 		twin_compare(&twin);
 		for (j = 0; j < ARRAY_SIZE(sizes); j++)
 			for (align = 1; align <= PCPU_ROW_SLOTS; align *= 4)
-				EXPECT_EQ(pcpu_area_find(&twin.map, sizes[j], align),
-					  twin_find(&twin, sizes[j], align));
+				twin_expect_find(&twin, sizes[j], align);
 		twin_exit(&twin);
 	}
 }
@@ -212,8 +229,8 @@ TEST(area_find_exhaustive)
 TEST(area_orders)
 {
 	static const unsigned int sizes[6] = {
-		1, PCPU_BLOCK_SLOTS - 1, 5, PCPU_BLOCK_SLOTS, 700,
-		PCPU_BLOCK_SLOTS - 705,
+		1, BLOCK_SLOTS - 1, 5, BLOCK_SLOTS, 700,
+		BLOCK_SLOTS - 705,
 	};
 	unsigned int order, code, at[6], i, j, pick[6];
 
@@ -226,17 +243,17 @@ TEST(area_orders)
 			pick[i] = left[j];
 			memmove(left + j, left + j + 1, (5 - j) * sizeof(*left));
 		}
-		twin_init(&twin, 3 * PCPU_BLOCK_SLOTS);
-		twin_open(&twin, 0, 3 * PCPU_BLOCK_SLOTS);
+		twin_init(&twin, 3 * BLOCK_SLOTS);
+		twin_open(&twin, 0, 3 * BLOCK_SLOTS);
 		for (i = 0; i < 6; i++) {
 			at[pick[i]] = twin_alloc(&twin, sizes[pick[i]], 1);
 			EXPECT(at[pick[i]] != PCPU_NONE);
 		}
 		EXPECT_EQ(pcpu_area_longest(&twin.map), 0);
-		EXPECT_EQ(pcpu_area_find(&twin.map, 1, 1), PCPU_NONE);
+		EXPECT_EQ(pcpu_area_find(&twin.map, 1, 1, UINT_MAX), PCPU_NONE);
 		for (i = 0; i < 6; i++)
 			twin_free(&twin, at[pick[5 - i]]);
-		EXPECT_EQ(pcpu_area_longest(&twin.map), 3 * PCPU_BLOCK_SLOTS);
+		EXPECT_EQ(pcpu_area_longest(&twin.map), 3 * BLOCK_SLOTS);
 		twin_compare(&twin);
 		twin_exit(&twin);
 	}
@@ -256,15 +273,15 @@ static unsigned int random_align(void)
 
 static void run_random(unsigned int nr_blocks, unsigned int rounds, unsigned int compare_every)
 {
-	unsigned int nr_slots = nr_blocks * PCPU_BLOCK_SLOTS, round, nr, slot, n;
+	unsigned int nr_slots = nr_blocks * BLOCK_SLOTS, round, nr, slot, n;
 	static unsigned int live[MAX_SLOTS];
 	unsigned int nr_live = 0, pressure = 50;
 
 	twin_init(&twin, nr_slots);
 	/* Rows at random are closed for good, to make odd shapes. */
-	for (slot = 0; slot < nr_slots; slot += PCPU_BLOCK_SLOTS)
+	for (slot = 0; slot < nr_slots; slot += BLOCK_SLOTS)
 		if (nr_blocks == 1 || sim_below(8))
-			twin_open(&twin, slot, PCPU_BLOCK_SLOTS);
+			twin_open(&twin, slot, BLOCK_SLOTS);
 	for (round = 0; round < rounds; round++) {
 		if (!(round % 512))
 			pressure = 20 + sim_below(70);
@@ -277,7 +294,7 @@ static void run_random(unsigned int nr_blocks, unsigned int rounds, unsigned int
 			twin_free(&twin, live[nr]);
 			live[nr] = live[--nr_live];
 		}
-		slot = sim_below(nr_blocks + 1) * PCPU_BLOCK_SLOTS;
+		slot = sim_below(nr_blocks + 1) * BLOCK_SLOTS;
 		n = sim_below(nr_slots) + 1;
 		EXPECT_EQ(pcpu_area_free_before(&twin.map, slot, n),
 			  twin_free_before(&twin, slot, n));
@@ -314,15 +331,15 @@ TEST(area_open_close)
 {
 	unsigned int nr_blocks = 7, round, block, slot, first, nr;
 
-	twin_init(&twin, nr_blocks * PCPU_BLOCK_SLOTS);
+	twin_init(&twin, nr_blocks * BLOCK_SLOTS);
 	for (round = 0; round < test_scaled(20000); round++) {
 		block = sim_below(nr_blocks);
-		slot = block * PCPU_BLOCK_SLOTS;
+		slot = block * BLOCK_SLOTS;
 		switch (twin.slot[slot]) {
 		case CLOSED:
 			/* An area claimed in a closed row, opened around when published. */
-			first = sim_below(PCPU_BLOCK_SLOTS);
-			nr = sim_below(2) ? random_size(PCPU_BLOCK_SLOTS - first) : 0;
+			first = sim_below(BLOCK_SLOTS);
+			nr = sim_below(2) ? random_size(BLOCK_SLOTS - first) : 0;
 			if (nr) {
 				pcpu_area_take(&twin.map, slot + first, nr);
 				EXPECT_EQ(pcpu_area_longest(&twin.map), twin_longest(&twin));
@@ -331,24 +348,24 @@ TEST(area_open_close)
 				twin_fill(&twin, slot + first, nr, USED);
 			}
 			twin_open(&twin, slot, first);
-			if (first + nr < PCPU_BLOCK_SLOTS)
+			if (first + nr < BLOCK_SLOTS)
 				twin_open(&twin, slot + first + nr,
-					  PCPU_BLOCK_SLOTS - first - nr);
+					  BLOCK_SLOTS - first - nr);
 			break;
 		default:
-			for (first = slot; first < slot + PCPU_BLOCK_SLOTS; first++)
+			for (first = slot; first < slot + BLOCK_SLOTS; first++)
 				if (twin.length[first])
 					twin_free(&twin, first);
-			if (memchr(twin.slot + slot, USED, PCPU_BLOCK_SLOTS))
+			if (memchr(twin.slot + slot, USED, BLOCK_SLOTS))
 				break;
-			twin_close(&twin, slot, PCPU_BLOCK_SLOTS);
+			twin_close(&twin, slot, BLOCK_SLOTS);
 		}
 		twin_compare(&twin);
 		if (sim_below(4))
 			continue;
-		nr = random_size(PCPU_BLOCK_SLOTS * 2);
+		nr = random_size(BLOCK_SLOTS * 2);
 		first = random_align();
-		EXPECT_EQ(pcpu_area_find(&twin.map, nr, first), twin_find(&twin, nr, first));
+		twin_expect_find(&twin, nr, first);
 	}
 	twin_exit(&twin);
 }
@@ -356,7 +373,7 @@ TEST(area_open_close)
 /* A claim at each slot of a map: only live starts give a length. */
 TEST(area_claim_each_slot)
 {
-	unsigned int slot, round, nr_slots = 4 * PCPU_BLOCK_SLOTS;
+	unsigned int slot, round, nr_slots = 4 * BLOCK_SLOTS;
 
 	for (round = 0; round < test_scaled(50); round++) {
 		twin_init(&twin, nr_slots);
