@@ -167,7 +167,7 @@ for name; do
 		initramfs
 		qemu
 		run x86 --arch=x86_64 --qemu_config="$top/dev/kunit/x86_64.py" \
-			--qemu_args="-smp 4 -initrd $kernel/initramfs" \
+			--qemu_args="-smp 4,sockets=4 -initrd $kernel/initramfs" \
 			--kernel_args=panic=-1 ;;
 	esac
 done

@@ -1492,7 +1492,7 @@ static void cleanup_test(struct kunit *test)
 
 static void counter_test(struct kunit *test)
 {
-	struct percpu_counter counters[20];
+	static struct percpu_counter counters[20];	/* too many for the stack */
 	int i, n;
 
 	KUNIT_ASSERT_EQ(test, 0, percpu_counter_init_many(counters, 5, GFP_KERNEL,
