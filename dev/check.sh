@@ -20,10 +20,23 @@ code=$(echo "$code" | grep -v '/shim/')	# those imitate the kernel's headers
 
 # Each part prints its findings, a line each, and nothing else.
 
+# Where checkpatch is not followed, and why.
+exceptions() {
+	sed 's/[[:space:]]*#.*//; /^$/d' <<-'END'
+		percpu-first.c.*PREFER_PR_LEVEL		# pr_debug() would vanish from the log of a boot
+		percpu-kernel.h.*INCLUDE_LINUX		# flush_cache_vmap() and all
+		percpu/fuzz.c.*(CAMELCASE|AVOID_EXTERNS)	# libFuzzer chose the name
+		percpu/test.h.*MACRO_ARG_REUSE		# TEST() pastes a name
+		percpu/world.c.*NR_CPUS			# the size of an array of the shim
+		tools/testing/percpu/.*PARENTHESIS_ALIGNMENT	# machines are compound literals
+	END
+}
+
 part_checkpatch() {
+	exceptions > "$found/exceptions"
 	# shellcheck disable=SC2086
 	(cd "$tree" && perl scripts/checkpatch.pl --strict --terse --quiet --show-types -f $code) |
-		grep -v '^total:'
+		grep -v '^total:' | grep -v -E -f "$found/exceptions"
 }
 
 part_kernel_doc() {

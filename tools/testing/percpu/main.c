@@ -184,7 +184,9 @@ int main(int argc, char **argv)
 	int opt;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	seed = text && *text ? strtoull(text, NULL, 0) : (u64)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	seed = (u64)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	if (text && *text)
+		seed = strtoull(text, NULL, 0);
 	text = getenv("SCALE");
 	if (text && *text)
 		scale = strtoul(text, NULL, 0);

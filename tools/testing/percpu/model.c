@@ -10,7 +10,7 @@
 #include "test.h"
 
 #define MODEL_BOOT_BYTES	(4UL << 30)
-#define MODEL_SPACE_BYTES	(1UL << 36)
+#define MODEL_SPACE_BYTES	BIT(36)
 
 static unsigned char *boot_map, *space_map;
 static unsigned long nr_used_slots;

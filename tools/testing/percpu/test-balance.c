@@ -277,8 +277,9 @@ TEST(balance_bounds)
 			EXPECT(pa->spare_chunks >= 1);
 			EXPECT(pa->reserve_rows >= 2);
 			EXPECT(pa->reserve_max_rows >= pa->reserve_rows);
-			kept = pa->spare_chunks * (pa->backend->chunk_overhead_bytes(pa) +
-						   pcpu_chunk_bytes(pa->geo.unit_pages, PCPU_HAS_EXT));
+			kept = pa->backend->chunk_overhead_bytes(pa);
+			kept += pcpu_chunk_bytes(pa->geo.unit_pages, PCPU_HAS_EXT);
+			kept *= pa->spare_chunks;
 			EXPECT(pa->spare_chunks == 1 || kept <= (1UL << j) >> 10);
 			EXPECT(pa->spare_chunks == 1 ||
 			       pa->spare_chunks * pa->geo.nr_units * pa->geo.unit_bytes <=
