@@ -67,6 +67,8 @@ FIGURES = [
      "{0} B pair, {1} live, GFP_NOWAIT, {2} threads", 0.5, None),
     (r"remote_(\d+)", "{0} B, one CPU allocates, one frees", None, None),
     (r"cold", "28,000 cold objects, pair", None, None),
+    (r"cold_pages", "28,000 cold objects, pages", None, None),
+    (r"random35k_pages", "35,000 random objects, pages", None, None),
     (r"cold_(\w+)", "28,000 cold objects, {0}", None, None),
     (r"random35k", "35,000 random objects, pair", None, None),
     (r"random35k_(\w+)", "35,000 random objects, {0}", None, None),

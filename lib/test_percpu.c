@@ -660,6 +660,7 @@ static int run_many(const char *name, unsigned int nr, bool align)
 	struct rnd_state rnd;
 	void __percpu **object;
 	u64 start, middle, end;
+	unsigned long pages;
 	u64 failed = 0;
 	unsigned int i;
 	char label[32];
@@ -667,7 +668,7 @@ static int run_many(const char *name, unsigned int nr, bool align)
 	object = kvcalloc(nr, sizeof(*object), GFP_KERNEL);
 	if (!object)
 		return -ENOMEM;
-	settle();
+	pages = settle();
 	prandom_seed_state(&rnd, seed);
 
 	start = ktime_get_ns();
@@ -682,6 +683,7 @@ static int run_many(const char *name, unsigned int nr, bool align)
 		breathe(i);
 	}
 	middle = ktime_get_ns();
+	pages = pages_now() - pages;
 	for (i = 0; i < nr; i++) {
 		free_percpu(object[i]);
 		breathe(i);
@@ -694,6 +696,10 @@ static int run_many(const char *name, unsigned int nr, bool align)
 	snprintf(label, sizeof(label), "%s_free", name);
 	report_ns(label, end - middle, nr);
 	report_ns(name, end - start, nr);
+	if (pages) {
+		snprintf(label, sizeof(label), "%s_pages", name);
+		report(label, pages, "pages");
+	}
 	report_failed(name, failed);
 	return failed ? -ENOMEM : 0;
 }
