@@ -104,6 +104,17 @@ static unsigned int pcpu_word_longest(unsigned long free)
 	return nr;
 }
 
+static bool pcpu_word_has(unsigned long free, unsigned int nr)
+{
+	return nr <= PCPU_WORD_SLOTS && pcpu_word_starts(free, nr);
+}
+
+/* Free slots at the lower end of a word. */
+static unsigned int pcpu_word_head(unsigned long free)
+{
+	return ~free ? __ffs(~free) : PCPU_WORD_SLOTS;
+}
+
 /* Free slots at the upper end of a word. */
 static unsigned int pcpu_word_tail(unsigned long free)
 {
@@ -147,30 +158,6 @@ static unsigned long pcpu_word_aligned(unsigned int base, unsigned int align_slo
 
 /* ---- the tree ----------------------------------------------------------------- */
 
-/**
- * pcpu_area_join - what two neighbouring spans of equal size are together
- * @left: the lower span
- * @right: the upper span
- * @half_slots: slots of each
- *
- * Return: the values for both
- */
-struct pcpu_run pcpu_area_join(struct pcpu_run left, struct pcpu_run right,
-			       u32 half_slots)
-{
-	struct pcpu_run both;
-
-	both.head_slots = left.head_slots;
-	if (left.head_slots == half_slots)
-		both.head_slots += right.head_slots;
-	both.tail_slots = right.tail_slots;
-	if (right.tail_slots == half_slots)
-		both.tail_slots += left.tail_slots;
-	both.best_slots = max3(left.best_slots, right.best_slots,
-			       left.tail_slots + right.head_slots);
-	return both;
-}
-
 static struct pcpu_run pcpu_node(const struct pcpu_area_map *map, unsigned int node)
 {
 	if (node < map->nr_leaves)
@@ -179,17 +166,26 @@ static struct pcpu_run pcpu_node(const struct pcpu_area_map *map, unsigned int n
 }
 
 /* Returns whether the node says something else now. */
-static bool pcpu_node_update(struct pcpu_area_map *map, unsigned int node, u32 half_slots)
+static __always_inline bool pcpu_node_set(struct pcpu_run *node, struct pcpu_run run)
 {
-	struct pcpu_run *old = &map->tree[node];
-	struct pcpu_run both = pcpu_area_join(pcpu_node(map, 2 * node),
-					      pcpu_node(map, 2 * node + 1), half_slots);
-
-	if (old->best_slots == both.best_slots && old->head_slots == both.head_slots &&
-	    old->tail_slots == both.tail_slots)
+	if (node->best_slots == run.best_slots && node->head_slots == run.head_slots &&
+	    node->tail_slots == run.tail_slots)
 		return false;
-	*old = both;
+	*node = run;
 	return true;
+}
+
+/* Nodes [first, last] of one level from the stored ones below them. */
+static bool pcpu_level_update(struct pcpu_run *tree, unsigned int first, unsigned int last,
+			      u32 half_slots)
+{
+	bool changed = false;
+
+	for (; first <= last; first++)
+		changed |= pcpu_node_set(&tree[first],
+					 pcpu_area_join(tree[2 * first], tree[2 * first + 1],
+							half_slots));
+	return changed;
 }
 
 /* Carry changed words up to the root, as far as they make a difference. */
@@ -197,15 +193,29 @@ static void pcpu_tree_update(struct pcpu_area_map *map, unsigned int first_word,
 			     unsigned int last_word)
 {
 	unsigned int first = (map->nr_leaves + first_word) / 2;
-	unsigned int last = (map->nr_leaves + last_word) / 2;
+	unsigned int last = (map->nr_leaves + last_word) / 2, node;
+	const unsigned long *busy = map->busy + round_down(first_word, 2);
+	struct pcpu_run *tree = map->tree;
 	u32 half_slots = PCPU_WORD_SLOTS;
-	bool changed = true;
-	unsigned int node;
+	bool changed = false;
 
-	for (; first && changed; first /= 2, last /= 2, half_slots *= 2) {
-		changed = false;
-		for (node = first; node <= last; node++)
-			changed |= pcpu_node_update(map, node, half_slots);
+	for (node = first; node <= last; node++, busy += 2)
+		changed |= pcpu_node_set(&tree[node],
+					 pcpu_area_join(pcpu_area_word_run(busy[0]),
+							pcpu_area_word_run(busy[1]),
+							half_slots));
+	while (changed && first != last) {
+		first /= 2;
+		last /= 2;
+		half_slots *= 2;
+		changed = pcpu_level_update(tree, first, last, half_slots);
+	}
+	/* Mostly there is but one path. */
+	for (node = first / 2; changed && node; node /= 2) {
+		half_slots *= 2;
+		changed = pcpu_node_set(&tree[node],
+					pcpu_area_join(tree[2 * node], tree[2 * node + 1],
+						       half_slots));
 	}
 }
 
@@ -224,6 +234,22 @@ void pcpu_area_open(struct pcpu_area_map *map, unsigned int slot, unsigned int n
 }
 
 /**
+ * pcpu_area_open_around - make slots available on both sides of an area
+ * @map: the map
+ * @first: the first of them
+ * @slot: the first that stays closed
+ * @next: the first above the area
+ * @end: one past the last slot
+ */
+void pcpu_area_open_around(struct pcpu_area_map *map, unsigned int first, unsigned int slot,
+			   unsigned int next, unsigned int end)
+{
+	bitmap_clear(map->busy, first, slot - first);
+	bitmap_clear(map->busy, next, end - next);
+	pcpu_tree_update(map, BIT_WORD(first), BIT_WORD(end - 1));
+}
+
+/**
  * pcpu_area_close - make slots unavailable
  * @map: the map
  * @slot: the first of them
@@ -238,7 +264,7 @@ void pcpu_area_close(struct pcpu_area_map *map, unsigned int slot, unsigned int 
 /* ---- search --------------------------------------------------------------------- */
 
 /* What is looked for. */
-struct pcpu_want {
+struct pcpu_fit {
 	unsigned int nr;
 	unsigned int align_slots;
 };
@@ -248,47 +274,57 @@ struct pcpu_want {
  * lowest run that will do starts, an aligned one if there is such.
  */
 static unsigned int pcpu_start_in_word(unsigned int base, unsigned long free,
-				       struct pcpu_want want)
+				       struct pcpu_fit fit)
 {
-	unsigned long starts = pcpu_word_starts(free, want.nr), aligned = starts;
+	unsigned long starts = pcpu_word_starts(free, fit.nr), aligned = starts;
 
-	if (want.align_slots > 1)
-		aligned &= pcpu_word_aligned(base, want.align_slots);
+	if (fit.align_slots > 1)
+		aligned &= pcpu_word_aligned(base, fit.align_slots);
 	return base + __ffs(aligned ? aligned : starts);
 }
 
 /* The lowest run in the span of a node that has one. */
 static unsigned int pcpu_lowest_run(const struct pcpu_area_map *map, unsigned int node,
 				    unsigned int base, unsigned int span_slots,
-				    struct pcpu_want want)
+				    struct pcpu_fit fit)
 {
-	while (node < map->nr_leaves) {
-		struct pcpu_run left = pcpu_node(map, 2 * node);
+	unsigned long free;
+
+	while (node < map->nr_leaves / 2) {
+		const struct pcpu_run *left = &map->tree[2 * node];
 
 		span_slots /= 2;
 		node *= 2;
-		if (left.best_slots >= want.nr)
+		if (left->best_slots >= fit.nr)
 			continue;
-		if (left.tail_slots + pcpu_node(map, node + 1).head_slots >= want.nr)
-			return base + span_slots - left.tail_slots;
+		if (left->tail_slots + left[1].head_slots >= fit.nr)
+			return base + span_slots - left->tail_slots;
 		base += span_slots;
 		node++;
 	}
-	return pcpu_start_in_word(base, ~map->busy[BIT_WORD(base)], want);
+	/* Two words, or one of them. */
+	free = ~map->busy[BIT_WORD(base)];
+	if (node < map->nr_leaves && !pcpu_word_has(free, fit.nr)) {
+		base += PCPU_WORD_SLOTS;
+		if (pcpu_word_tail(free) + pcpu_word_head(~map->busy[BIT_WORD(base)]) >= fit.nr)
+			return base - pcpu_word_tail(free);
+		free = ~map->busy[BIT_WORD(base)];
+	}
+	return pcpu_start_in_word(base, free, fit);
 }
 
 /* The lowest run that starts at @slot or above, or PCPU_NONE. */
 static unsigned int pcpu_next_run(const struct pcpu_area_map *map, unsigned int slot,
-				  struct pcpu_want want)
+				  struct pcpu_fit fit)
 {
 	unsigned int node = map->nr_leaves + BIT_WORD(slot);
 	unsigned int base = round_down(slot, PCPU_WORD_SLOTS);
 	unsigned int span_slots = PCPU_WORD_SLOTS, tail;
 	unsigned long free = ~map->busy[BIT_WORD(slot)] & BITMAP_FIRST_WORD_MASK(slot);
 
-	if (want.nr <= PCPU_WORD_SLOTS && pcpu_word_starts(free, want.nr) &
-	    pcpu_word_aligned(base, want.align_slots))
-		return pcpu_start_in_word(base, free, want);
+	if (fit.nr <= PCPU_WORD_SLOTS && pcpu_word_starts(free, fit.nr) &
+	    pcpu_word_aligned(base, fit.align_slots))
+		return pcpu_start_in_word(base, free, fit);
 
 	/* Climb; @tail slots are free where the span of @node ends. */
 	tail = pcpu_word_tail(free);
@@ -300,11 +336,11 @@ static unsigned int pcpu_next_run(const struct pcpu_area_map *map, unsigned int 
 			continue;
 		}
 		right = pcpu_node(map, node + 1);
-		if (tail && tail + right.head_slots >= want.nr)
+		if (tail && tail + right.head_slots >= fit.nr)
 			return base + span_slots - tail;
-		if (right.best_slots >= want.nr)
+		if (right.best_slots >= fit.nr)
 			return pcpu_lowest_run(map, node + 1, base + span_slots, span_slots,
-					       want);
+					       fit);
 		tail = right.tail_slots == span_slots ? tail + span_slots : right.tail_slots;
 	}
 	return PCPU_NONE;
@@ -324,12 +360,12 @@ unsigned int pcpu_area_find(const struct pcpu_area_map *map, unsigned int nr,
 			    unsigned int align_slots, unsigned int max_tries)
 {
 	unsigned int all_slots = map->nr_leaves * PCPU_WORD_SLOTS, slot, at;
-	struct pcpu_want want = { nr, align_slots };
+	struct pcpu_fit fit = { nr, align_slots };
 
 	if (nr > pcpu_area_longest(map))
 		return PCPU_NONE;
 
-	slot = pcpu_lowest_run(map, 1, 0, all_slots, want);
+	slot = pcpu_lowest_run(map, 1, 0, all_slots, fit);
 	while (max_tries-- && slot != PCPU_NONE) {
 		at = ALIGN(slot, align_slots);
 		if (at == slot)
@@ -339,12 +375,12 @@ unsigned int pcpu_area_find(const struct pcpu_area_map *map, unsigned int nr,
 		slot = find_next_bit(map->busy, at + nr, slot);
 		if (slot == at + nr)
 			return at;
-		slot = pcpu_next_run(map, slot, want);
+		slot = pcpu_next_run(map, slot, fit);
 	}
-	want = (struct pcpu_want){ nr + align_slots - 1, 1 };
-	if (slot == PCPU_NONE || want.nr > pcpu_area_longest(map))
+	fit = (struct pcpu_fit){ nr + align_slots - 1, 1 };
+	if (slot == PCPU_NONE || fit.nr > pcpu_area_longest(map))
 		return PCPU_NONE;
-	return ALIGN(pcpu_lowest_run(map, 1, 0, all_slots, want), align_slots);
+	return ALIGN(pcpu_lowest_run(map, 1, 0, all_slots, fit), align_slots);
 }
 
 /**
@@ -392,75 +428,52 @@ static void pcpu_write_end(struct pcpu_area_map *map, unsigned int slot, bool se
 }
 
 /**
- * pcpu_area_take - make an area of slots
+ * pcpu_area_take - make areas of slots
  * @map: the map
- * @slot: its first slot
- * @nr: its length; each slot is free or closed
+ * @slot: the first slot
+ * @nr: how many slots; each is free or closed
+ * @length: slots of each area, a divisor of @nr
  *
- * The area is not live yet: nobody can free it before pcpu_area_enliven().
+ * The areas are not live yet: nobody can free one before pcpu_area_enliven().
  */
-void pcpu_area_take(struct pcpu_area_map *map, unsigned int slot, unsigned int nr)
+void pcpu_area_take(struct pcpu_area_map *map, unsigned int slot, unsigned int nr,
+		    unsigned int length)
 {
+	unsigned int end = slot + nr;
+
 	pcpu_area_close(map, slot, nr);
-	pcpu_write_end(map, slot + nr - 1, true);
+	for (slot += length; slot <= end; slot += length)
+		pcpu_write_end(map, slot - 1, true);
 }
 
 /**
- * pcpu_area_give - return an area's slots
+ * pcpu_area_unmark - the area ends, its slots stay closed
  * @map: the map
  * @slot: its first slot
  * @nr: its length
  */
-void pcpu_area_give(struct pcpu_area_map *map, unsigned int slot, unsigned int nr)
+void pcpu_area_unmark(struct pcpu_area_map *map, unsigned int slot, unsigned int nr)
 {
 	pcpu_write_end(map, slot + nr - 1, false);
-	pcpu_area_open(map, slot, nr);
 }
 
 /**
- * pcpu_area_enliven - let an area be freed
+ * pcpu_area_length_on - the rest of pcpu_area_length()
  * @map: the map
- * @slot: its first slot
- */
-void pcpu_area_enliven(struct pcpu_area_map *map, unsigned int slot)
-{
-	set_bit(slot, map->live);
-}
-
-/**
- * pcpu_area_length - length of the area that starts at a slot
- * @map: the map
- * @slot: the first slot of an area
+ * @slot: the first slot of an area that does not end in its word
  *
- * Context: any; the caller owns the area, so that its end stays where it is.
- * Other bits of the words read may change meanwhile.
+ * Context: as there.
  * Return: slots, or 0 where no area can start there
  */
-unsigned int pcpu_area_length(const struct pcpu_area_map *map, unsigned int slot)
+unsigned int pcpu_area_length_on(const struct pcpu_area_map *map, unsigned int slot)
 {
 	unsigned int word = BIT_WORD(slot);
-	unsigned long bits = READ_ONCE(map->ends[word]) & BITMAP_FIRST_WORD_MASK(slot);
+	unsigned long bits;
 
-	while (!bits) {
+	do {
 		if (++word >= pcpu_map_longs(map->nr_slots))
 			return 0;
 		bits = READ_ONCE(map->ends[word]);
-	}
+	} while (!bits);
 	return word * BITS_PER_LONG + __ffs(bits) - slot + 1;
-}
-
-/**
- * pcpu_area_claim - become the one who frees an area
- * @map: the map
- * @slot: a slot of the map
- *
- * Context: any, no lock.
- * Return: the area's length in slots, or 0: no area starts at @slot, or
- * somebody else has claimed it
- */
-unsigned int pcpu_area_claim(struct pcpu_area_map *map, unsigned int slot)
-{
-	if (!test_bit(slot, map->live) || !test_and_clear_bit(slot, map->live))
-		return 0;
-	return pcpu_area_length(map, slot);
 }

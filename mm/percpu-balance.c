@@ -129,22 +129,25 @@ static bool pcpu_balance_has_surplus(const struct pcpu_allocator *pa)
 /**
  * pcpu_balance_after_free - kick the worker if a free left too much
  * @pa: the allocator
- * @cached: the area is kept at hand, to be drained when things are quiet
  *
  * Context: any but NMI, no lock.
  */
-void pcpu_balance_after_free(struct pcpu_allocator *pa, bool cached)
+void pcpu_balance_after_free(struct pcpu_allocator *pa)
 {
-	/*
-	 * The area was put where drains find it by an atomic operation before
-	 * this read; the worker clears by an atomic operation before it drains.
-	 */
-	bool drain = cached && !READ_ONCE(pa->balance_drain);
-
-	if (drain)
-		WRITE_ONCE(pa->balance_drain, true);
-	if (drain || pcpu_balance_has_surplus(pa))
+	if (pcpu_balance_has_surplus(pa))
 		pcpu_balance_kick(pa, false);
+}
+
+/**
+ * pcpu_balance_drain_later - have the worker look after what is kept at hand
+ * @pa: the allocator
+ *
+ * Context: any but NMI, no lock.
+ */
+void pcpu_balance_drain_later(struct pcpu_allocator *pa)
+{
+	WRITE_ONCE(pa->balance_drain, true);
+	pcpu_balance_kick(pa, false);
 }
 
 /*
@@ -159,6 +162,8 @@ static void pcpu_balance_adapt(struct pcpu_allocator *pa, bool quiet)
 	spin_lock_irqsave(&pa->lock, flags);
 	used = pa->nonblock_rows;
 	pa->nonblock_rows = 0;
+	if (quiet)
+		pa->peak_areas = pa->counts.nr_alloc - pa->counts.nr_dealloc;
 	spin_unlock_irqrestore(&pa->lock, flags);
 
 	if (quiet)
@@ -181,7 +186,7 @@ static bool pcpu_balance_add_chunk(struct pcpu_allocator *pa)
 {
 	struct pcpu_request req;
 
-	pcpu_request_init(&req, PCPU_BALANCE_GFP);
+	pcpu_request_init(&req, NULL, PCPU_BALANCE_GFP);
 	if (pcpu_request_get_chunk(pa, &req))
 		return false;
 	pcpu_chunk_add_new(pa, &req);
@@ -193,7 +198,7 @@ static bool pcpu_balance_add_row(struct pcpu_allocator *pa)
 	struct pcpu_request req;
 	bool added;
 
-	pcpu_request_init(&req, PCPU_BALANCE_GFP);
+	pcpu_request_init(&req, NULL, PCPU_BALANCE_GFP);
 	if (pcpu_request_get_rows(pa, &req, 1))
 		return false;
 	added = pcpu_chunk_add_row(pa, &req);
@@ -237,6 +242,17 @@ static void pcpu_balance_try_fill(struct pcpu_allocator *pa)
 	WRITE_ONCE(pa->balance_retry, jiffies + pa->balance_backoff);
 }
 
+/* What is at hand: all of it under pressure, else what nobody used of late. */
+static void pcpu_balance_drain(struct pcpu_allocator *pa, bool pressure)
+{
+	if (!xchg(&pa->balance_drain, false))
+		return;
+	if (pressure)
+		pcpu_cache_drain(pa, true);
+	else if (pcpu_cache_age(pa))
+		WRITE_ONCE(pa->balance_drain, true);
+}
+
 /**
  * pcpu_balance_pass - bring reserve and spares to what they should be
  * @pa: the allocator
@@ -253,8 +269,7 @@ bool pcpu_balance_pass(struct pcpu_allocator *pa)
 
 	pcpu_balance_adapt(pa, quiet);
 	if (quiet) {
-		if (xchg(&pa->balance_drain, false))
-			pcpu_cache_drain(pa, true);
+		pcpu_balance_drain(pa, pressure);
 		pcpu_balance_shrink(pa);
 		pa->balance_shrink_at = jiffies + PCPU_IDLE_DELAY;
 	}
@@ -326,9 +341,11 @@ static unsigned long pcpu_shrink_count(struct shrinker *shrinker, struct shrink_
 	unsigned int nr_rows = pcpu_peek(&pa->nr_empty_rows);
 	unsigned int keep = max(pcpu_reserve_min_rows(pa), pcpu_first_empty_rows(pa));
 
-	if (pa->backend->rows_fixed || nr_rows <= keep)
+	if (pa->backend->rows_fixed)
 		return SHRINK_EMPTY;
-	return (unsigned long)(nr_rows - keep) * pa->geo.nr_cpus;
+	nr_rows = nr_rows > keep ? nr_rows - keep : 0;
+	nr_rows += pcpu_cache_held_bytes(pa) >> PAGE_SHIFT;
+	return nr_rows ? (unsigned long)nr_rows * pa->geo.nr_cpus : SHRINK_EMPTY;
 }
 
 /*
@@ -340,7 +357,7 @@ static unsigned long pcpu_shrink_scan(struct shrinker *shrinker, struct shrink_c
 	struct pcpu_allocator *pa = shrinker->private_data;
 
 	WRITE_ONCE(pa->reserve_rows, pcpu_reserve_min_rows(pa));
-	if (pcpu_balance_has_surplus(pa)) {
+	if (pcpu_balance_has_surplus(pa) || READ_ONCE(pa->balance_drain)) {
 		WRITE_ONCE(pa->balance_pressure, true);
 		pcpu_balance_kick(pa, true);
 	}
@@ -353,7 +370,7 @@ static int __init pcpu_balance_init(void)
 
 	pcpu_balance_set_bounds(&pcpu_main, totalram_pages());
 	pcpu_balance_enable(&pcpu_main);
-	pcpu_cache_enable(&pcpu_main);
+	pcpu_cache_enable(&pcpu_main, totalram_pages());
 
 	shrinker = shrinker_alloc(0, "percpu");
 	if (!shrinker) {

@@ -2,166 +2,321 @@
 /*
  * percpu-cache.c - each CPU keeps some freed areas at hand
  *
- * An area that was freed stays taken in its chunk, and its address is put into
- * a small table of the CPU that freed it, in the bin of its size.  A request of
- * the same size on that CPU finds it there, without the allocator's lock and
- * without masking interrupts.
+ * An area that is freed stays taken in its chunk, and its address is put on a
+ * stack of the CPU that freed it, in the bin of its size.  A request of that
+ * size on that CPU finds it there, without the allocator's lock and without
+ * masking interrupts.  Where a bin has run dry it is refilled with several
+ * areas that lie side by side, and where it is full several are spilled, each
+ * under one hold of the lock (magazines: Bonwick and Adams, 2001).
  *
- * An entry is one word, 0 or an address.  Who turns 0 into an address gives the
- * area to the table; who turns the address into 0 owns the area.  Both are
- * single atomic operations, so tasks, interrupts and other CPUs need no guard
- * against each other, and the worker empties the tables of all CPUs, running
- * or not, from where it is.  Nothing is written into the areas themselves: a
- * late write to freed memory cannot harm the allocator.
+ * An entry of a stack is one word, 0 or an address.  Who turns 0 into an address
+ * gives the area to the bin; who turns the address into 0 owns the area.  Both
+ * are single atomic operations, and the rest of a bin is hints or counters.  So
+ * tasks, interrupts and other CPUs need no guard against each other, and the
+ * worker empties the bins of all CPUs, running or not, from where it is.
+ * Nothing is written into the areas themselves: a late write to freed memory
+ * cannot harm the allocator.
  *
- * What all tables together may hold is bounded, see pcpu_cache_enable().  The
- * worker drains them when frees have been quiet for a moment.
+ * What all bins together may hold is bounded by one budget, in bytes of a unit.
+ * A bin takes a part of it before it grows, and returns that when it is
+ * drained: by the worker when the bin has not served a request for a while, or
+ * under memory pressure.
  *
  * Calls the chunk layer.  No locks; every function works in any context but
  * NMI.
  */
 #include "percpu-internal.h"
 
-#define PCPU_CACHE_BIN_BITS	5
-#define PCPU_CACHE_WAYS		8
-
-/* Bounds for what the tables of all CPUs hold, and for each of them. */
+/* What the bins of all CPUs may hold, of each unit; and that of all units. */
 #define PCPU_CACHE_TOTAL_BYTES	SZ_256K
-#define PCPU_CACHE_CPU_MIN	SZ_1K
-#define PCPU_CACHE_CPU_MAX	SZ_8K
+#define PCPU_CACHE_RAM_SHIFT	9
+#define PCPU_CACHE_MAX_BYTES	SZ_2K		/* larger areas are not kept */
 
-/**
- * struct pcpu_cache - freed areas at hand on one CPU
- * @addr: A: 0, or the address of an area that is taken and not live
- * @held_bytes: A: size of those areas, in one unit
- * @nr_hits: requests served; approximate, as nothing keeps interrupts out
- */
-struct pcpu_cache {
-	unsigned long addr[1 << PCPU_CACHE_BIN_BITS][PCPU_CACHE_WAYS];
-	atomic_t held_bytes;
-	unsigned long nr_hits;
-};
+/* A bin grows by so much, and is refilled with so much. */
+#define PCPU_CACHE_GROW_BYTES	SZ_4K
+#define PCPU_REFILL_BYTES	SZ_4K
+#define PCPU_REFILL_AREAS	16U
+#define PCPU_REFILL_MISSES	4U
+#define PCPU_SPILL_AREAS	16U
+/* Requests that find both of their bins used for other sizes until one yields. */
+#define PCPU_BIN_PATIENCE	32U
 
 /* Of pcpu_main; other allocators have none. */
-static DEFINE_PER_CPU_ALIGNED(struct pcpu_cache, pcpu_caches);
+DEFINE_PER_CPU_ALIGNED(struct pcpu_cache, pcpu_caches);
 
-static unsigned long *pcpu_cache_bin(struct pcpu_cache *cache, unsigned int nr_slots)
+/* ---- the budget ----------------------------------------------------------------- */
+
+/* Room for one more area; takes more of the budget where it has to. */
+static bool pcpu_bin_has_room(struct pcpu_allocator *pa, struct pcpu_bin *bin,
+			      unsigned int size_bytes)
 {
-	return cache->addr[hash_32(nr_slots, PCPU_CACHE_BIN_BITS)];
+	int more = min(PCPU_CACHE_GROW_BYTES, PCPU_CACHE_DEPTH * size_bytes);
+
+	if (READ_ONCE(bin->top) >= PCPU_CACHE_DEPTH)
+		return false;
+	if (pcpu_bin_affords(bin, size_bytes))
+		return true;
+	if (atomic_read(&pa->cache_budget_bytes) < more)
+		return false;
+	if (atomic_sub_return(more, &pa->cache_budget_bytes) < 0) {
+		atomic_add(more, &pa->cache_budget_bytes);
+		return false;
+	}
+	atomic_add(more, &bin->budget_bytes);
+	return true;
 }
 
-/* The area at @addr, which the caller has just taken out of a table. */
-static struct pcpu_chunk *pcpu_cache_area(struct pcpu_allocator *pa, struct pcpu_cache *cache,
-					  unsigned long addr, unsigned int *slot,
-					  unsigned int *nr_slots)
-{
-	struct pcpu_chunk *chunk = pcpu_chunk_of_area(pa, addr, slot, nr_slots);
+/* ---- bins ------------------------------------------------------------------------ */
 
-	if (!WARN_ON_ONCE(!chunk))
-		atomic_sub(pcpu_slots_to_bytes(*nr_slots), &cache->held_bytes);
-	return chunk;
+/* By address, so that areas side by side go back as one. */
+static void pcpu_release_sorted(struct pcpu_allocator *pa, struct pcpu_area *areas,
+				unsigned int nr)
+{
+	unsigned int i, j;
+
+	for (i = 1; i < nr; i++) {
+		struct pcpu_area area = areas[i];
+
+		for (j = i; j && pcpu_area_addr(&areas[j - 1]) > pcpu_area_addr(&area); j--)
+			areas[j] = areas[j - 1];
+		areas[j] = area;
+	}
+	pcpu_chunk_release(pa, areas, nr);
+}
+
+/* Return to the chunks what is in [from, DEPTH).  True if there was anything. */
+static bool pcpu_bin_spill(struct pcpu_allocator *pa, struct pcpu_bin *bin, unsigned int from)
+{
+	struct pcpu_area areas[PCPU_SPILL_AREAS];
+	unsigned int i, nr = 0;
+	bool spilled = false;
+
+	for (i = from; i < PCPU_CACHE_DEPTH; i++) {
+		unsigned long addr = pcpu_entry_take(&bin->entry[i]);
+
+		if (addr && !WARN_ON_ONCE(!pcpu_chunk_of_area(pa, addr, &areas[nr]))) {
+			spilled = true;
+			nr++;
+		}
+		if (nr == PCPU_SPILL_AREAS) {
+			pcpu_release_sorted(pa, areas, nr);
+			nr = 0;
+		}
+	}
+	if (nr)
+		pcpu_release_sorted(pa, areas, nr);
+	return spilled;
+}
+
+/*
+ * The hint first: who has found room before and puts after raises it again, or
+ * leaves its area to the next drain, which looks at all entries.
+ */
+static bool pcpu_bin_drain(struct pcpu_allocator *pa, struct pcpu_bin *bin)
+{
+	int budget_bytes = atomic_xchg(&bin->budget_bytes, 0);
+
+	WRITE_ONCE(bin->top, 0);
+	if (budget_bytes)
+		atomic_add(budget_bytes, &pa->cache_budget_bytes);
+	return pcpu_bin_spill(pa, bin, 0) || budget_bytes;
+}
+
+static bool pcpu_bin_in_use(struct pcpu_bin *bin)
+{
+	return atomic_read(&bin->budget_bytes) || READ_ONCE(bin->top);
+}
+
+/* Make a bin that of another size; only after some patience if it is in use. */
+static struct pcpu_bin *pcpu_bin_claim(struct pcpu_allocator *pa, struct pcpu_bin *bin,
+				       unsigned int nr_slots)
+{
+	if (pcpu_bin_in_use(bin)) {
+		unsigned int nr = READ_ONCE(bin->nr_conflicts) + 1;
+
+		WRITE_ONCE(bin->nr_conflicts, nr);
+		if (nr < PCPU_BIN_PATIENCE)
+			return NULL;
+		pcpu_bin_drain(pa, bin);
+	}
+	WRITE_ONCE(bin->nr_conflicts, 0);
+	WRITE_ONCE(bin->nr_misses, 0);
+	WRITE_ONCE(bin->nr_slots, nr_slots);
+	return bin;
+}
+
+/* The bin of a size on this CPU; one is made its own if it has none. */
+static struct pcpu_bin *pcpu_bin_search(struct pcpu_allocator *pa, unsigned int nr_slots)
+{
+	struct pcpu_bin *bins = raw_cpu_ptr(&pcpu_caches)->bin, *bin, *other;
+	unsigned int index = hash_32(nr_slots, PCPU_CACHE_BIN_BITS);
+
+	bin = &bins[index];
+	other = &bins[index ^ 1];
+	if (READ_ONCE(bin->nr_slots) == nr_slots)
+		return bin;
+	if (READ_ONCE(other->nr_slots) == nr_slots)
+		return other;
+	if (pcpu_bin_in_use(bin) && !pcpu_bin_in_use(other))
+		bin = other;
+	return pcpu_bin_claim(pa, bin, nr_slots);
+}
+
+/* ---- what the layers above call ------------------------------------------------- */
+
+/**
+ * pcpu_cache_put_slow - pcpu_cache_put() where it is not all that simple
+ * @pa: the allocator
+ * @area: the area
+ *
+ * Context: any but NMI; takes the lock where it spills others.
+ * Return: false if there is no place for it
+ */
+bool pcpu_cache_put_slow(struct pcpu_allocator *pa, const struct pcpu_area *area)
+{
+	unsigned int size_bytes = pcpu_slots_to_bytes(area->nr_slots), top;
+	struct pcpu_bin *bin;
+
+	if (size_bytes > READ_ONCE(pa->cache_max_bytes) || area->chunk == pa->reserved)
+		return false;
+	bin = pcpu_bin_search(pa, area->nr_slots);
+	if (!bin)
+		return false;
+	if (!pcpu_bin_has_room(pa, bin, size_bytes)) {
+		top = min(READ_ONCE(bin->top), PCPU_CACHE_DEPTH);
+		if (top <= PCPU_SPILL_AREAS)
+			return false;
+		WRITE_ONCE(bin->top, top - PCPU_SPILL_AREAS);
+		pcpu_bin_spill(pa, bin, top - PCPU_SPILL_AREAS);
+	}
+	return pcpu_bin_push(bin, pcpu_area_addr(area));
+}
+
+/**
+ * pcpu_cache_refill - take several areas for a bin that has run dry
+ * @pa: the allocator
+ * @req: a request that found nothing at hand; the first area is its own
+ *
+ * Context: any but NMI; takes the lock.
+ * Return: true if the request is served
+ */
+bool pcpu_cache_refill(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	unsigned int size_bytes = req->want.size_bytes, nr, nr_misses;
+	struct pcpu_area next;
+	struct pcpu_bin *bin;
+
+	if (size_bytes > READ_ONCE(pa->cache_max_bytes) || req->want.reserved)
+		return false;
+	bin = pcpu_bin_search(pa, req->nr_slots);
+	if (!bin)
+		return false;
+	/* A few requests do not make a habit, and side by side is not aligned. */
+	nr_misses = READ_ONCE(bin->nr_misses) + 1;
+	WRITE_ONCE(bin->nr_misses, nr_misses);
+	nr = min(PCPU_REFILL_BYTES / size_bytes, PCPU_REFILL_AREAS);
+	if (nr < 2 || nr_misses < PCPU_REFILL_MISSES ||
+	    !IS_ALIGNED(size_bytes, req->want.align_bytes) ||
+	    !pcpu_bin_has_room(pa, bin, size_bytes))
+		return false;
+	nr = pcpu_chunk_take_run(pa, req, nr);
+	if (!nr)
+		return false;
+	/* So that they are handed out from the lowest on. */
+	next = req->area;
+	for (next.slot += nr * req->nr_slots; --nr;) {
+		next.slot -= req->nr_slots;
+		if (!pcpu_bin_has_room(pa, bin, size_bytes) ||
+		    !pcpu_bin_push(bin, pcpu_area_addr(&next)))
+			pcpu_chunk_release(pa, &next, 1);
+	}
+	return true;
+}
+
+/**
+ * pcpu_cache_get_slow - pcpu_cache_get() where it is not all that simple
+ * @pa: the allocator
+ * @want: what is wanted
+ * @area: the area that turned out not to suit, or with chunk NULL
+ *
+ * Context: any but NMI; takes the lock to return what does not suit.
+ * Return: true on success
+ */
+bool pcpu_cache_get_slow(struct pcpu_allocator *pa, const struct pcpu_want *want,
+			 struct pcpu_area *area)
+{
+	struct pcpu_bin *bin;
+	unsigned long addr;
+
+	if (area->chunk)
+		pcpu_chunk_release(pa, area, 1);
+	if (want->size_bytes > READ_ONCE(pa->cache_max_bytes) || want->reserved)
+		return false;
+	bin = pcpu_bin_search(pa, want->size_bytes >> PCPU_MIN_ALLOC_SHIFT);
+	while (bin && READ_ONCE(bin->top)) {
+		addr = pcpu_bin_pop(bin);
+		if (!addr || WARN_ON_ONCE(!pcpu_chunk_of_area(pa, addr, area)))
+			continue;
+		if (pcpu_area_suits(area, want)) {
+			WRITE_ONCE(bin->nr_hits, READ_ONCE(bin->nr_hits) + 1);
+			return true;
+		}
+		/* Of another size, or not as well aligned: make way. */
+		pcpu_chunk_release(pa, area, 1);
+	}
+	return false;
+}
+
+/* Has it served since the worker looked last? */
+static bool pcpu_bin_is_idle(struct pcpu_bin *bin)
+{
+	unsigned int nr_hits = READ_ONCE(bin->nr_hits);
+	bool idle = nr_hits == bin->seen_hits;
+
+	bin->seen_hits = nr_hits;
+	return idle;
+}
+
+/**
+ * pcpu_cache_age - drain the bins of all CPUs that are not in use
+ * @pa: the allocator
+ *
+ * Context: the worker.
+ * Return: true if a bin is left to be looked at later
+ */
+bool pcpu_cache_age(struct pcpu_allocator *pa)
+{
+	bool left = false;
+	unsigned int cpu, i;
+
+	if (!pa->cache_max_bytes)
+		return false;
+	for_each_possible_cpu(cpu) {
+		struct pcpu_cache *cache = &per_cpu(pcpu_caches, cpu);
+
+		for (i = 0; i < PCPU_CACHE_BINS; i++) {
+			if (!READ_ONCE(cache->bin[i].nr_slots))
+				continue;
+			if (pcpu_bin_is_idle(&cache->bin[i]))
+				pcpu_bin_drain(pa, &cache->bin[i]);
+			else
+				left = true;
+		}
+		cond_resched();
+	}
+	return left;
 }
 
 static bool pcpu_cache_drain_one(struct pcpu_allocator *pa, struct pcpu_cache *cache)
 {
-	unsigned long *entry = &cache->addr[0][0], addr;
-	unsigned int i, slot, nr_slots;
-	struct pcpu_chunk *chunk;
 	bool drained = false;
+	unsigned int i;
 
-	if (!atomic_read(&cache->held_bytes))
-		return false;
-	for (i = 0; i < ARRAY_SIZE(cache->addr) * PCPU_CACHE_WAYS; i++) {
-		if (!READ_ONCE(entry[i]))
-			continue;
-		addr = xchg(&entry[i], 0);
-		if (!addr)
-			continue;
-		chunk = pcpu_cache_area(pa, cache, addr, &slot, &nr_slots);
-		if (!chunk)
-			continue;
-		pcpu_chunk_release(pa, chunk, slot, nr_slots);
-		drained = true;
+	for (i = 0; i < PCPU_CACHE_BINS; i++) {
+		if (READ_ONCE(cache->bin[i].nr_slots))
+			drained |= pcpu_bin_drain(pa, &cache->bin[i]);
 	}
 	return drained;
-}
-
-/**
- * pcpu_cache_put - keep a freed area at hand
- * @pa: the allocator
- * @chunk: the area's chunk
- * @slot: its first slot
- * @nr_slots: its length
- *
- * Context: any but NMI.  The caller owns the area, and no longer does if it
- * was taken in.
- * Return: false if there is no place for it
- */
-bool pcpu_cache_put(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
-		    unsigned int slot, unsigned int nr_slots)
-{
-	unsigned long addr = chunk->base_addr + pcpu_slots_to_bytes(slot);
-	int size_bytes = pcpu_slots_to_bytes(nr_slots);
-	struct pcpu_cache *cache;
-	unsigned long *bin;
-	unsigned int way;
-
-	if (size_bytes > pa->cache_cpu_bytes / 2 || chunk == pa->reserved)
-		return false;
-	/* Where it runs on from here does not matter: any CPU's table will do. */
-	cache = raw_cpu_ptr(&pcpu_caches);
-	if (atomic_read(&cache->held_bytes) + size_bytes > pa->cache_cpu_bytes)
-		pcpu_cache_drain_one(pa, cache);
-
-	bin = pcpu_cache_bin(cache, nr_slots);
-	for (way = 0; way < PCPU_CACHE_WAYS; way++) {
-		if (READ_ONCE(bin[way]) || cmpxchg(&bin[way], 0UL, addr))
-			continue;
-		atomic_add(size_bytes, &cache->held_bytes);
-		return true;
-	}
-	return false;
-}
-
-/**
- * pcpu_cache_get - serve a request from what is at hand
- * @pa: the allocator
- * @req: the request; on success its chunk and slot are set
- *
- * Context: any but NMI.
- * Return: true on success
- */
-bool pcpu_cache_get(struct pcpu_allocator *pa, struct pcpu_request *req)
-{
-	struct pcpu_cache *cache;
-	struct pcpu_chunk *chunk;
-	unsigned int way, slot, nr_slots;
-	unsigned long *bin, addr;
-
-	if (req->size_bytes > pa->cache_cpu_bytes / 2 || req->reserved)
-		return false;
-	cache = raw_cpu_ptr(&pcpu_caches);
-	bin = pcpu_cache_bin(cache, req->nr_slots);
-	for (way = 0; way < PCPU_CACHE_WAYS; way++) {
-		addr = READ_ONCE(bin[way]);
-		if (!addr || !IS_ALIGNED(addr, req->align_bytes) ||
-		    cmpxchg(&bin[way], addr, 0UL) != addr)
-			continue;
-		chunk = pcpu_cache_area(pa, cache, addr, &slot, &nr_slots);
-		if (!chunk)
-			continue;
-		if (nr_slots != req->nr_slots) {
-			/* Another size of the same bin: make way for this one. */
-			pcpu_chunk_release(pa, chunk, slot, nr_slots);
-			continue;
-		}
-		pcpu_area_enliven(&chunk->map, slot);
-		WRITE_ONCE(cache->nr_hits, READ_ONCE(cache->nr_hits) + 1);
-		req->chunk = chunk;
-		req->slot = slot;
-		return true;
-	}
-	return false;
 }
 
 /**
@@ -169,7 +324,7 @@ bool pcpu_cache_get(struct pcpu_allocator *pa, struct pcpu_request *req)
  * @pa: the allocator
  * @all_cpus: of every CPU, not only of the one it runs on
  *
- * Context: any but NMI; takes the lock for each area.
+ * Context: any but NMI; takes the lock for a few areas at a time.
  * Return: true if there was anything
  */
 bool pcpu_cache_drain(struct pcpu_allocator *pa, bool all_cpus)
@@ -177,7 +332,7 @@ bool pcpu_cache_drain(struct pcpu_allocator *pa, bool all_cpus)
 	bool drained = false;
 	unsigned int cpu;
 
-	if (!pa->cache_cpu_bytes)
+	if (!pa->cache_max_bytes)
 		return false;
 	if (!all_cpus)
 		return pcpu_cache_drain_one(pa, raw_cpu_ptr(&pcpu_caches));
@@ -196,34 +351,50 @@ bool pcpu_cache_drain(struct pcpu_allocator *pa, bool all_cpus)
 unsigned long pcpu_cache_count(struct pcpu_allocator *pa, unsigned long *nr_held)
 {
 	unsigned long nr_hits = 0;
-	unsigned int cpu, i;
+	unsigned int cpu, i, j;
 
 	*nr_held = 0;
-	if (!pa->cache_cpu_bytes)
+	if (!pa->cache_max_bytes)
 		return 0;
 	for_each_possible_cpu(cpu) {
-		struct pcpu_cache *cache = &per_cpu(pcpu_caches, cpu);
-		unsigned long *entry = &cache->addr[0][0];
+		for (i = 0; i < PCPU_CACHE_BINS; i++) {
+			struct pcpu_bin *bin = &per_cpu(pcpu_caches, cpu).bin[i];
 
-		nr_hits += READ_ONCE(cache->nr_hits);
-		for (i = 0; i < ARRAY_SIZE(cache->addr) * PCPU_CACHE_WAYS; i++)
-			*nr_held += !!READ_ONCE(entry[i]);
+			nr_hits += READ_ONCE(bin->nr_hits);
+			for (j = 0; j < PCPU_CACHE_DEPTH; j++)
+				*nr_held += !!READ_ONCE(bin->entry[j]);
+		}
 	}
 	return nr_hits;
 }
 
 /**
+ * pcpu_cache_held_bytes - what of the budget is given out
+ * @pa: the allocator
+ *
+ * Return: bytes of each unit that the bins of all CPUs may hold now
+ */
+unsigned int pcpu_cache_held_bytes(const struct pcpu_allocator *pa)
+{
+	return pa->cache_total_bytes - atomic_read(&pa->cache_budget_bytes);
+}
+
+/**
  * pcpu_cache_enable - begin to keep freed areas at hand
  * @pa: the allocator, pcpu_main
+ * @ram_pages: memory of the machine
  *
- * The tables of all CPUs together hold at most 256 KiB of each unit, or 1 KiB
- * for each CPU where there are more than 256, and none more than 8 KiB, but for
- * what CPUs that put at the same moment add.
+ * The bins of all CPUs together hold at most 256 KiB of each unit, and 1/512 of
+ * memory, but for what CPUs that put while a bin is drained add.
  *
  * Context: once the worker runs, which drains them.
  */
-void pcpu_cache_enable(struct pcpu_allocator *pa)
+void pcpu_cache_enable(struct pcpu_allocator *pa, unsigned long ram_pages)
 {
-	WRITE_ONCE(pa->cache_cpu_bytes, clamp_t(int, PCPU_CACHE_TOTAL_BYTES / pa->geo.nr_cpus,
-						PCPU_CACHE_CPU_MIN, PCPU_CACHE_CPU_MAX));
+	unsigned long share_pages = (ram_pages >> PCPU_CACHE_RAM_SHIFT) / pa->geo.nr_cpus;
+
+	share_pages = min(share_pages, PCPU_CACHE_TOTAL_BYTES >> PAGE_SHIFT);
+	pa->cache_total_bytes = share_pages << PAGE_SHIFT;
+	atomic_set(&pa->cache_budget_bytes, pa->cache_total_bytes);
+	WRITE_ONCE(pa->cache_max_bytes, PCPU_CACHE_MAX_BYTES);
 }

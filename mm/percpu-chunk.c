@@ -28,10 +28,11 @@
 #define PCPU_NONBLOCK_TRIES	8
 /*
  * Chunks that are tried in vain before only such are that fit for certain, and
- * badly aligned free runs that are looked at in each.
+ * badly aligned free runs that are looked at in each.  More of either makes
+ * random alignments dearer, and was not seen to save pages.
  */
-#define PCPU_MAX_MISSES		4
-#define PCPU_MAX_BAD_RUNS	16
+#define PCPU_MAX_MISSES		2
+#define PCPU_MAX_BAD_RUNS	2
 /* Rows that one TLB flush covers at most. */
 #define PCPU_GIVE_BACK_BATCH	64
 
@@ -166,29 +167,30 @@ static void pcpu_count_alloc(struct pcpu_allocator *pa, struct pcpu_chunk *chunk
 {
 	struct pcpu_counts *counts = &pa->counts;
 
-	chunk->nr_areas++;
+	unsigned int nr = req->run_slots / req->nr_slots;
+
+	chunk->nr_areas += nr;
 	chunk->max_area_slots = max(chunk->max_area_slots, req->nr_slots);
-	counts->nr_alloc++;
-	counts->nr_max_alloc = max(counts->nr_max_alloc,
-				   counts->nr_alloc - counts->nr_dealloc);
-	counts->min_alloc_bytes = min(counts->min_alloc_bytes, req->size_bytes);
-	counts->max_alloc_bytes = max(counts->max_alloc_bytes, req->size_bytes);
+	counts->nr_alloc += nr;
+	pa->peak_areas = max(pa->peak_areas, counts->nr_alloc - counts->nr_dealloc);
+	counts->nr_max_alloc = max(counts->nr_max_alloc, pa->peak_areas);
+	counts->min_alloc_bytes = min_t(size_t, counts->min_alloc_bytes, req->want.size_bytes);
+	counts->max_alloc_bytes = max_t(size_t, counts->max_alloc_bytes, req->want.size_bytes);
 }
 
-/* Make the area of a request at a place that holds it.  Not yet live. */
+/* Make the area of a request, or the run of areas, at a place that holds it. */
 static void pcpu_area_commit(struct pcpu_allocator *pa, struct pcpu_request *req,
 			     struct pcpu_chunk *chunk, unsigned int slot)
 {
 	unsigned int nr_empty_before = pa->nr_empty_rows;
 
-	pcpu_area_take(&chunk->map, slot, req->nr_slots);
-	pcpu_rows_use(pa, chunk, slot, req->nr_slots, true);
+	pcpu_area_take(&chunk->map, slot, req->run_slots, req->nr_slots);
+	pcpu_rows_use(pa, chunk, slot, req->run_slots, true);
 	pcpu_count_alloc(pa, chunk, req);
 	pcpu_relist(pa, chunk);
 	if (!req->may_block)
 		pa->nonblock_rows += nr_empty_before - pa->nr_empty_rows;
-	req->chunk = chunk;
-	req->slot = slot;
+	req->area = (struct pcpu_area){ chunk, slot, req->nr_slots };
 }
 
 /* ---- step 1: present room -------------------------------------------------- */
@@ -196,13 +198,12 @@ static void pcpu_area_commit(struct pcpu_allocator *pa, struct pcpu_request *req
 static bool pcpu_take_in(struct pcpu_allocator *pa, struct pcpu_request *req,
 			 struct pcpu_chunk *chunk, unsigned int max_bad_runs)
 {
-	unsigned int slot = pcpu_area_find(&chunk->map, req->nr_slots, req->align_slots,
+	unsigned int slot = pcpu_area_find(&chunk->map, req->run_slots, req->align_slots,
 					   max_bad_runs);
 
 	if (slot == PCPU_NONE)
 		return false;
 	pcpu_area_commit(pa, req, chunk, slot);
-	pcpu_area_enliven(&chunk->map, slot);
 	return true;
 }
 
@@ -213,8 +214,8 @@ static bool pcpu_take_in(struct pcpu_allocator *pa, struct pcpu_request *req,
  */
 static bool pcpu_take_present(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
-	unsigned int class = pcpu_fit_class(req->nr_slots);
-	unsigned int sure = pcpu_fit_class(req->nr_slots + req->align_slots - 1) + 1;
+	unsigned int class = pcpu_fit_class(req->run_slots);
+	unsigned int sure = pcpu_fit_class(req->run_slots + req->align_slots - 1) + 1;
 	unsigned int nr_missed = 0;
 	struct pcpu_chunk *chunk;
 
@@ -235,7 +236,7 @@ static bool pcpu_take_present(struct pcpu_allocator *pa, struct pcpu_request *re
 /* Before a request fails: each run that is there, however long that takes. */
 static bool pcpu_take_last(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
-	unsigned int class = pcpu_fit_class(req->nr_slots);
+	unsigned int class = pcpu_fit_class(req->run_slots);
 	struct pcpu_chunk *chunk;
 	bool taken = false;
 	unsigned long flags;
@@ -265,10 +266,11 @@ struct pcpu_place {
 	unsigned int nr_rows;
 };
 
+/* The first row in [index, end) that is ABSENT, or is not, or @end. */
 static unsigned int pcpu_next_row(const struct pcpu_chunk *chunk, unsigned int index,
-				  bool absent)
+				  unsigned int end, bool absent)
 {
-	while (index < chunk->nr_rows &&
+	while (index < end &&
 	       (chunk->rows[index].state == PCPU_ROW_ABSENT) != absent)
 		index++;
 	return index;
@@ -287,28 +289,30 @@ static unsigned int pcpu_absent_rows_of(const struct pcpu_chunk *chunk, unsigned
 static bool pcpu_place_in(struct pcpu_chunk *chunk, const struct pcpu_request *req,
 			  struct pcpu_place *place)
 {
+	unsigned int max_rows = (req->run_slots + req->align_slots) / PCPU_ROW_SLOTS + 2;
 	unsigned int first, end;
 
-	chunk->low_absent_row = pcpu_next_row(chunk, chunk->low_absent_row, true);
+	chunk->low_absent_row = pcpu_next_row(chunk, chunk->low_absent_row, chunk->nr_rows,
+					      true);
 	end = chunk->low_absent_row;
 	for (;;) {
 		unsigned int slot, limit;
 
-		first = pcpu_next_row(chunk, end, true);
+		first = pcpu_next_row(chunk, end, chunk->nr_rows, true);
 		if (first >= chunk->nr_rows)
 			return false;
-		end = pcpu_next_row(chunk, first, false);
+		end = pcpu_next_row(chunk, first, min(first + max_rows, chunk->nr_rows), false);
 
 		slot = first * PCPU_ROW_SLOTS;
 		limit = end * PCPU_ROW_SLOTS;
-		slot -= pcpu_area_free_before(&chunk->map, slot, req->nr_slots - 1);
-		limit += pcpu_area_free_after(&chunk->map, limit, req->nr_slots - 1);
+		slot -= pcpu_area_free_before(&chunk->map, slot, req->run_slots - 1);
+		limit += pcpu_area_free_after(&chunk->map, limit, req->run_slots - 1);
 		slot = ALIGN(slot, req->align_slots);
-		if (slot + req->nr_slots > limit)
+		if (slot + req->run_slots > limit)
 			continue;
 		place->chunk = chunk;
 		place->slot = slot;
-		place->nr_rows = pcpu_absent_rows_of(chunk, slot, req->nr_slots);
+		place->nr_rows = pcpu_absent_rows_of(chunk, slot, req->run_slots);
 		return true;
 	}
 }
@@ -339,7 +343,7 @@ static void pcpu_claim_place(struct pcpu_allocator *pa, struct pcpu_request *req
 {
 	struct pcpu_chunk *chunk = place->chunk;
 	unsigned int index = place->slot / PCPU_ROW_SLOTS;
-	unsigned int last = (place->slot + req->nr_slots - 1) / PCPU_ROW_SLOTS;
+	unsigned int last = (place->slot + req->run_slots - 1) / PCPU_ROW_SLOTS;
 
 	for (; index <= last; index++)
 		if (chunk->rows[index].state == PCPU_ROW_ABSENT)
@@ -352,17 +356,24 @@ static void pcpu_claim_place(struct pcpu_allocator *pa, struct pcpu_request *req
 /* ---- pages in hand --------------------------------------------------------- */
 
 /**
- * pcpu_request_init - an empty request
+ * pcpu_request_init - set what a request needs to be served from chunks
  * @req: the request
+ * @want: what it is for, or NULL for rows and chunks alone
  * @gfp: mask for backing allocations
  */
-void pcpu_request_init(struct pcpu_request *req, gfp_t gfp)
+void pcpu_request_init(struct pcpu_request *req, const struct pcpu_want *want, gfp_t gfp)
 {
 	*req = (struct pcpu_request){
 		.backing_gfp = gfp,
 		.may_block = gfpflags_allow_blocking(gfp),
 		.may_populate = true,
 	};
+	if (want) {
+		req->want = *want;
+		req->nr_slots = want->size_bytes >> PCPU_MIN_ALLOC_SHIFT;
+		req->align_slots = want->align_bytes >> PCPU_MIN_ALLOC_SHIFT;
+		req->run_slots = req->nr_slots;
+	}
 	/* Page tables would come from the emergency reserve. */
 	req->may_create = req->may_block && !(current->flags & PF_MEMALLOC);
 	INIT_LIST_HEAD(&req->pages);
@@ -522,8 +533,7 @@ static void pcpu_publish_row(struct pcpu_allocator *pa, struct pcpu_chunk *chunk
 	slot = clamp(slot, row_start, row_end);
 	end = clamp(end, row_start, row_end);
 	pcpu_row_update(pa, chunk, index, PCPU_ROW_PRESENT, end - slot);
-	pcpu_area_open(&chunk->map, row_start, slot - row_start);
-	pcpu_area_open(&chunk->map, end, row_end - end);
+	pcpu_area_open_around(&chunk->map, row_start, slot, end, row_end);
 }
 
 static void pcpu_wake_waiters(struct pcpu_allocator *pa)
@@ -534,9 +544,9 @@ static void pcpu_wake_waiters(struct pcpu_allocator *pa)
 
 static int pcpu_map_and_publish(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
-	struct pcpu_chunk *chunk = req->chunk;
-	unsigned int end = req->slot + req->nr_slots;
-	unsigned int first = req->slot / PCPU_ROW_SLOTS;
+	struct pcpu_chunk *chunk = req->area.chunk;
+	unsigned int end = req->area.slot + req->run_slots;
+	unsigned int first = req->area.slot / PCPU_ROW_SLOTS;
 	unsigned int last = (end - 1) / PCPU_ROW_SLOTS, index;
 	unsigned long flags;
 
@@ -547,8 +557,7 @@ static int pcpu_map_and_publish(struct pcpu_allocator *pa, struct pcpu_request *
 	spin_lock_irqsave(&pa->lock, flags);
 	for (index = first; index <= last; index++)
 		if (chunk->rows[index].state == PCPU_ROW_COMING)
-			pcpu_publish_row(pa, chunk, index, req->slot, end);
-	pcpu_area_enliven(&chunk->map, req->slot);
+			pcpu_publish_row(pa, chunk, index, req->area.slot, end);
 	pcpu_relist(pa, chunk);
 	pa->publish_seq++;
 	spin_unlock_irqrestore(&pa->lock, flags);
@@ -580,7 +589,7 @@ bool pcpu_chunk_add_row(struct pcpu_allocator *pa, struct pcpu_request *req)
 		spin_unlock_irqrestore(&pa->lock, flags);
 		return false;
 	}
-	index = pcpu_next_row(chunk, 0, true);
+	index = pcpu_next_row(chunk, chunk->low_absent_row, chunk->nr_rows, true);
 	pcpu_row_update(pa, chunk, index, PCPU_ROW_COMING, 0);
 	pcpu_relist(pa, chunk);
 	spin_unlock_irqrestore(&pa->lock, flags);
@@ -701,19 +710,14 @@ void __init pcpu_chunk_add_boot(struct pcpu_allocator *pa, struct pcpu_chunk *ch
 	spin_unlock_irqrestore(&pa->lock, flags);
 }
 
-static struct hlist_head *pcpu_index_bucket(struct pcpu_allocator *pa, unsigned long number)
-{
-	return &pa->index[hash_long(number, PCPU_INDEX_BITS)];
-}
-
 static void pcpu_index_add(struct pcpu_allocator *pa, struct pcpu_chunk *chunk)
 {
-	unsigned long number = chunk->base_addr >> pa->index_shift;
-	unsigned long last = (chunk->base_addr + pa->geo.unit_bytes - 1) >> pa->index_shift;
+	unsigned long bucket_bytes = 1UL << pa->index_shift;
+	unsigned long addr = round_down(chunk->base_addr, bucket_bytes);
 	unsigned int i;
 
-	for (i = 0; number <= last; number++, i++)
-		hlist_add_head_rcu(&chunk->index[i].node, pcpu_index_bucket(pa, number));
+	for (i = 0; addr < chunk->base_addr + pa->geo.unit_bytes; addr += bucket_bytes, i++)
+		hlist_add_head_rcu(&chunk->index[i].node, pcpu_index_bucket(pa, addr));
 }
 
 static void pcpu_index_del(struct pcpu_chunk *chunk)
@@ -723,29 +727,6 @@ static void pcpu_index_del(struct pcpu_chunk *chunk)
 	for (i = 0; i < PCPU_INDEX_ENTRIES; i++)
 		if (!hlist_unhashed(&chunk->index[i].node))
 			hlist_del_rcu(&chunk->index[i].node);
-}
-
-static bool pcpu_chunk_has(const struct pcpu_chunk *chunk, unsigned long addr)
-{
-	unsigned long offset_bytes = addr - chunk->base_addr;
-
-	return offset_bytes >= pcpu_slots_to_bytes(chunk->first_slot) &&
-	       offset_bytes < pcpu_slots_to_bytes(chunk->end_slot);
-}
-
-/* Under RCU, or the lock. */
-static struct pcpu_chunk *pcpu_chunk_of(struct pcpu_allocator *pa, unsigned long addr)
-{
-	struct pcpu_index_entry *entry;
-
-	if (pa->first && pcpu_chunk_has(pa->first, addr))
-		return pa->first;
-	if (pa->reserved && pcpu_chunk_has(pa->reserved, addr))
-		return pa->reserved;
-	hlist_for_each_entry_rcu(entry, pcpu_index_bucket(pa, addr >> pa->index_shift), node)
-		if (pcpu_chunk_has(entry->chunk, addr))
-			return entry->chunk;
-	return NULL;
 }
 
 /* Chunks whose rows are fixed have their extensions for good. */
@@ -918,7 +899,7 @@ static enum pcpu_step pcpu_try(struct pcpu_allocator *pa, struct pcpu_request *r
 		pcpu_publish_chunk(pa, req->new_chunk);
 		req->new_chunk = NULL;
 	}
-	if (req->reserved && pa->reserved) {
+	if (req->want.reserved && pa->reserved) {
 		if (pcpu_take_in(pa, req, pa->reserved, UINT_MAX))
 			return PCPU_STEP_DONE;
 		req->fail = PCPU_FAIL_RESERVED;
@@ -984,6 +965,34 @@ static int pcpu_prepare(struct pcpu_allocator *pa, struct pcpu_request *req,
 }
 
 /**
+ * pcpu_chunk_take_run - take areas side by side, if there is room for them
+ * @pa: the allocator
+ * @req: what each of them is to be; its area is set to the first of them
+ * @max: how many at most
+ *
+ * No more areas are taken than there were of late.  So where things grow, what
+ * is allocated together still lies together.
+ *
+ * Context: any but NMI; takes the lock.
+ * Return: how many were taken, none of them live; 0, or more than 1
+ */
+unsigned int pcpu_chunk_take_run(struct pcpu_allocator *pa, struct pcpu_request *req,
+				 unsigned int max)
+{
+	unsigned long flags;
+	unsigned int nr;
+
+	spin_lock_irqsave(&pa->lock, flags);
+	nr = min_t(u64, max, pa->peak_areas - (pa->counts.nr_alloc - pa->counts.nr_dealloc));
+	req->run_slots = nr * req->nr_slots;
+	if (nr < 2 || !pcpu_take_present(pa, req))
+		nr = 0;
+	spin_unlock_irqrestore(&pa->lock, flags);
+	req->run_slots = req->nr_slots;
+	return nr;
+}
+
+/**
  * pcpu_chunk_alloc - find or make room for a request
  * @pa: the allocator
  * @req: the request; on success its chunk and slot are set, else its fail
@@ -1027,7 +1036,7 @@ int pcpu_chunk_alloc(struct pcpu_allocator *pa, struct pcpu_request *req)
 		if (err)
 			break;
 	}
-	if (err == -ENOMEM && !req->reserved && pcpu_take_last(pa, req))
+	if (err == -ENOMEM && !req->want.reserved && pcpu_take_last(pa, req))
 		err = 0;
 	if (!err)
 		req->fail = PCPU_FAIL_NOT;
@@ -1037,101 +1046,50 @@ int pcpu_chunk_alloc(struct pcpu_allocator *pa, struct pcpu_request *req)
 
 /* ---- frees ------------------------------------------------------------------- */
 
-/**
- * pcpu_chunk_claim - become the one who frees the area at an address
- * @pa: the allocator
- * @addr: what may be an area's address
- * @slot: set to its first slot
- * @nr_slots: set to its length
- *
- * A live area keeps its chunk, so after the claim the chunk stays until
- * pcpu_chunk_release().
- *
- * Context: any, no lock.
- * Return: the chunk, or NULL where no live area starts at @addr
- */
-struct pcpu_chunk *pcpu_chunk_claim(struct pcpu_allocator *pa, unsigned long addr,
-				    unsigned int *slot, unsigned int *nr_slots)
+static bool pcpu_areas_touch(const struct pcpu_area *low, const struct pcpu_area *high)
 {
-	struct pcpu_chunk *chunk;
+	return low->chunk == high->chunk && low->slot + low->nr_slots == high->slot;
+}
 
-	*nr_slots = 0;
-	if (!IS_ALIGNED(addr, PCPU_MIN_ALLOC_SIZE))
-		return NULL;
-	rcu_read_lock();
-	chunk = pcpu_chunk_of(pa, addr);
-	if (chunk) {
-		*slot = (addr - chunk->base_addr) >> PCPU_MIN_ALLOC_SHIFT;
-		*nr_slots = pcpu_area_claim(&chunk->map, *slot);
-	}
-	rcu_read_unlock();
-	return *nr_slots ? chunk : NULL;
+/* Release areas[0], and what follows if it lies side by side.  Returns how many. */
+static unsigned int pcpu_release_run(struct pcpu_allocator *pa, const struct pcpu_area *areas,
+				     unsigned int nr)
+{
+	struct pcpu_chunk *chunk = areas->chunk;
+	unsigned int slot = areas->slot, i = 0, nr_slots;
+
+	do {
+		pcpu_area_unmark(&chunk->map, areas[i].slot, areas[i].nr_slots);
+	} while (++i < nr && pcpu_areas_touch(&areas[i - 1], &areas[i]));
+
+	nr_slots = areas[i - 1].slot + areas[i - 1].nr_slots - slot;
+	pcpu_area_open(&chunk->map, slot, nr_slots);
+	pcpu_rows_use(pa, chunk, slot, nr_slots, false);
+	chunk->nr_areas -= i;
+	pa->counts.nr_dealloc += i;
+	pcpu_relist(pa, chunk);
+	return i;
 }
 
 /**
- * pcpu_chunk_of_area - the chunk of an area that is taken and not live
+ * pcpu_chunk_release - return the slots of areas that are not live
  * @pa: the allocator
- * @addr: the area's address
- * @slot: set to its first slot
- * @nr_slots: set to its length
+ * @areas: the caller's areas; the cheaper, the more of them follow each other
+ *	side by side
+ * @nr: how many; few, as the lock is held once for all of them
  *
- * Context: any, no lock; the caller owns the area.
- * Return: the chunk, or NULL after a bug
+ * Context: any but NMI; takes the lock.  Their chunks may be gone on return.
  */
-struct pcpu_chunk *pcpu_chunk_of_area(struct pcpu_allocator *pa, unsigned long addr,
-				      unsigned int *slot, unsigned int *nr_slots)
-{
-	struct pcpu_chunk *chunk;
-
-	rcu_read_lock();
-	chunk = pcpu_chunk_of(pa, addr);
-	rcu_read_unlock();
-	if (!chunk)
-		return NULL;
-	*slot = (addr - chunk->base_addr) >> PCPU_MIN_ALLOC_SHIFT;
-	*nr_slots = pcpu_area_length(&chunk->map, *slot);
-	return *nr_slots ? chunk : NULL;
-}
-
-/**
- * pcpu_chunk_release - return a claimed area's slots
- * @pa: the allocator
- * @chunk: from pcpu_chunk_claim()
- * @slot: likewise
- * @nr_slots: likewise
- *
- * Context: any but NMI; takes the lock.  @chunk may be gone on return.
- */
-void pcpu_chunk_release(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
-			unsigned int slot, unsigned int nr_slots)
+void pcpu_chunk_release(struct pcpu_allocator *pa, const struct pcpu_area *areas,
+			unsigned int nr)
 {
 	unsigned long flags;
+	unsigned int i;
 
 	spin_lock_irqsave(&pa->lock, flags);
-	pcpu_area_give(&chunk->map, slot, nr_slots);
-	pcpu_rows_use(pa, chunk, slot, nr_slots, false);
-	chunk->nr_areas--;
-	pa->counts.nr_dealloc++;
-	pcpu_relist(pa, chunk);
+	for (i = 0; i < nr;)
+		i += pcpu_release_run(pa, &areas[i], nr - i);
 	spin_unlock_irqrestore(&pa->lock, flags);
-}
-
-/**
- * pcpu_chunk_ext - what is remembered of the object at a slot
- * @chunk: its chunk
- * @slot: its first slot
- *
- * Context: the caller owns the object.
- * Return: the entry, or NULL in chunks that have none
- */
-struct pcpu_ext *pcpu_chunk_ext(const struct pcpu_chunk *chunk, unsigned int slot)
-{
-	struct pcpu_ext *entries;
-
-	if (!chunk->ext)
-		return NULL;
-	entries = page_address(chunk->ext[slot / PCPU_EXT_PER_PAGE]);
-	return entries + slot % PCPU_EXT_PER_PAGE;
 }
 
 /* ---- giving rows back --------------------------------------------------------- */

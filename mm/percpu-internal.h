@@ -85,6 +85,11 @@
 #define __pcpu_ptr_to_addr(ptr)		((void __force *)(ptr))
 #endif
 
+static inline size_t pcpu_slots_to_bytes(unsigned int nr_slots)
+{
+	return (size_t)nr_slots << PCPU_MIN_ALLOC_SHIFT;
+}
+
 /* ---- area map (percpu-area.c) ------------------------------------------ */
 
 /**
@@ -121,6 +126,8 @@ struct pcpu_area_map {
 size_t pcpu_area_storage_bytes(unsigned int nr_slots);
 void pcpu_area_init(struct pcpu_area_map *map, unsigned int nr_slots, void *storage);
 void pcpu_area_open(struct pcpu_area_map *map, unsigned int slot, unsigned int nr);
+void pcpu_area_open_around(struct pcpu_area_map *map, unsigned int first, unsigned int slot,
+			   unsigned int next, unsigned int end);
 void pcpu_area_close(struct pcpu_area_map *map, unsigned int slot, unsigned int nr);
 unsigned int pcpu_area_find(const struct pcpu_area_map *map, unsigned int nr,
 			    unsigned int align_slots, unsigned int max_tries);
@@ -128,14 +135,32 @@ unsigned int pcpu_area_free_before(const struct pcpu_area_map *map,
 				   unsigned int slot, unsigned int max);
 unsigned int pcpu_area_free_after(const struct pcpu_area_map *map,
 				  unsigned int slot, unsigned int max);
-void pcpu_area_take(struct pcpu_area_map *map, unsigned int slot, unsigned int nr);
-void pcpu_area_give(struct pcpu_area_map *map, unsigned int slot, unsigned int nr);
-void pcpu_area_enliven(struct pcpu_area_map *map, unsigned int slot);
-unsigned int pcpu_area_claim(struct pcpu_area_map *map, unsigned int slot);
-unsigned int pcpu_area_length(const struct pcpu_area_map *map, unsigned int slot);
+void pcpu_area_take(struct pcpu_area_map *map, unsigned int slot, unsigned int nr,
+		    unsigned int length);
+void pcpu_area_unmark(struct pcpu_area_map *map, unsigned int slot, unsigned int nr);
+unsigned int pcpu_area_length_on(const struct pcpu_area_map *map, unsigned int slot);
 struct pcpu_run pcpu_area_word_run(unsigned long busy);
-struct pcpu_run pcpu_area_join(struct pcpu_run left, struct pcpu_run right,
-			       u32 half_slots);
+
+/**
+ * pcpu_area_join - what two neighbouring spans of equal size are together
+ * @left: the lower span
+ * @right: the upper span
+ * @half_slots: slots of each
+ *
+ * Return: the values for both
+ */
+static __always_inline struct pcpu_run pcpu_area_join(struct pcpu_run left,
+						      struct pcpu_run right, u32 half_slots)
+{
+	return (struct pcpu_run){
+		.head_slots = left.head_slots +
+			      (left.head_slots == half_slots ? right.head_slots : 0),
+		.tail_slots = right.tail_slots +
+			      (right.tail_slots == half_slots ? left.tail_slots : 0),
+		.best_slots = max3(left.best_slots, right.best_slots,
+				   left.tail_slots + right.head_slots),
+	};
+}
 
 /**
  * pcpu_area_longest - length of the longest free run
@@ -146,6 +171,49 @@ struct pcpu_run pcpu_area_join(struct pcpu_run left, struct pcpu_run right,
 static inline unsigned int pcpu_area_longest(const struct pcpu_area_map *map)
 {
 	return map->tree[1].best_slots;
+}
+
+/**
+ * pcpu_area_enliven - let an area be freed
+ * @map: the map
+ * @slot: its first slot
+ */
+static inline void pcpu_area_enliven(struct pcpu_area_map *map, unsigned int slot)
+{
+	set_bit(slot, map->live);
+}
+
+/**
+ * pcpu_area_length - length of the area that starts at a slot
+ * @map: the map
+ * @slot: the first slot of an area
+ *
+ * Context: any; the caller owns the area, so that its end stays where it is.
+ * Other bits of the words read may change meanwhile.
+ * Return: slots, or 0 where no area can start there
+ */
+static inline unsigned int pcpu_area_length(const struct pcpu_area_map *map,
+					    unsigned int slot)
+{
+	unsigned long bits = READ_ONCE(map->ends[BIT_WORD(slot)]) >> (slot % BITS_PER_LONG);
+
+	return likely(bits) ? __ffs(bits) + 1 : pcpu_area_length_on(map, slot);
+}
+
+/**
+ * pcpu_area_claim - become the one who frees an area
+ * @map: the map
+ * @slot: a slot of the map
+ *
+ * Context: any, no lock.
+ * Return: the area's length in slots, or 0: no area starts at @slot, or
+ * somebody else has claimed it
+ */
+static inline unsigned int pcpu_area_claim(struct pcpu_area_map *map, unsigned int slot)
+{
+	if (!test_bit(slot, map->live) || !test_and_clear_bit(slot, map->live))
+		return 0;
+	return pcpu_area_length(map, slot);
 }
 
 /* ---- per-object extensions ---------------------------------------------- */
@@ -262,6 +330,18 @@ struct pcpu_chunk {
 	struct rcu_head rcu;
 };
 
+/**
+ * struct pcpu_area - an area and where it is
+ * @chunk: its chunk
+ * @slot: its first slot
+ * @nr_slots: its length
+ */
+struct pcpu_area {
+	struct pcpu_chunk *chunk;
+	unsigned int slot;
+	unsigned int nr_slots;
+};
+
 /* ---- requests ------------------------------------------------------------ */
 
 enum pcpu_fail {
@@ -276,14 +356,26 @@ enum pcpu_fail {
 };
 
 /**
- * struct pcpu_request - one allocation on its way through the layers
+ * struct pcpu_want - what a caller wants, checked
  * @size_bytes: size, rounded up to slots
  * @align_bytes: alignment, at least PCPU_MIN_ALLOC_SIZE
- * @nr_slots: @size_bytes in slots
- * @align_slots: @align_bytes in slots
  * @gfp: the caller's mask, its task's scope applied
- * @backing_gfp: what of it reaches pages, metadata and address space
  * @reserved: from the reserved chunk, where there is one
+ */
+struct pcpu_want {
+	unsigned int size_bytes;
+	unsigned int align_bytes;
+	gfp_t gfp;
+	bool reserved;
+};
+
+/**
+ * struct pcpu_request - one allocation on its way through the layers
+ * @want: what the caller wants; zero for rows and chunks alone
+ * @nr_slots: its size in slots
+ * @align_slots: its alignment in slots
+ * @run_slots: @nr_slots times the areas that are taken side by side
+ * @backing_gfp: what of it reaches pages, metadata and address space
  * @may_block: may sleep and reclaim
  * @may_create: may create chunks: it may block and does not reclaim itself
  * @may_populate: may make rows present
@@ -292,18 +384,15 @@ enum pcpu_fail {
  * @nr_rows: rows in hand
  * @nr_pauses: times it waited for others to publish
  * @new_chunk: built and not yet published
- * @chunk: result: where
- * @slot: result: first slot of the area
+ * @area: result: the area, which is not live yet
  * @fail: result: why not
  */
 struct pcpu_request {
-	size_t size_bytes;
-	size_t align_bytes;
+	struct pcpu_want want;
 	unsigned int nr_slots;
 	unsigned int align_slots;
-	gfp_t gfp;
+	unsigned int run_slots;
 	gfp_t backing_gfp;
-	bool reserved;
 	bool may_block;
 	bool may_create;
 	bool may_populate;
@@ -314,8 +403,7 @@ struct pcpu_request {
 	unsigned int nr_pauses;
 	struct pcpu_chunk *new_chunk;
 
-	struct pcpu_chunk *chunk;
-	unsigned int slot;
+	struct pcpu_area area;
 	enum pcpu_fail fail;
 };
 
@@ -453,8 +541,12 @@ struct pcpu_counts {
  * @reserve_max_rows: I: bound for @reserve_rows
  * @spare_chunks: I: spare chunks to keep
  * @nonblock_rows: L: rows that non-blocking requests began since the last pass
+ * @peak_areas: L: most areas taken at once since the worker's last quiet pass
  * @nr_bad_frees: A: frees refused
- * @cache_cpu_bytes: R: what a CPU may keep at hand, 0 before pcpu_cache_enable()
+ * @cache_max_bytes: R: the largest area that is kept at hand, 0 before
+ *	pcpu_cache_enable()
+ * @cache_total_bytes: I: what all CPUs together may keep at hand, of a unit
+ * @cache_budget_bytes: A: what of it no bin has taken
  */
 struct pcpu_allocator {
 	struct pcpu_geometry geo;
@@ -467,6 +559,9 @@ struct pcpu_allocator {
 	size_t reserved_bytes;
 	size_t dyn_bytes;
 	size_t alloc_bytes;
+	unsigned int cache_max_bytes;
+	unsigned int cache_total_bytes;
+	bool balance_drain;
 
 	spinlock_t lock ____cacheline_aligned_in_smp;
 	unsigned int nr_chunks;
@@ -475,6 +570,7 @@ struct pcpu_allocator {
 	unsigned int nr_empty_rows;
 	unsigned int publish_seq;
 	unsigned int nonblock_rows;
+	u64 peak_areas;
 	DECLARE_BITMAP(fit_mask, PCPU_NR_FIT_CLASSES);
 	struct list_head fit[PCPU_NR_FIT_CLASSES];
 	struct list_head partial;
@@ -482,14 +578,13 @@ struct pcpu_allocator {
 	struct list_head chunks;
 	struct pcpu_counts counts;
 
-	struct hlist_head index[1 << PCPU_INDEX_BITS];
+	struct hlist_head index[1 << PCPU_INDEX_BITS] ____cacheline_aligned_in_smp;
 
 	wait_queue_head_t published;
 	atomic_t nr_preparing;
 	struct delayed_work balance_work;
 	bool balance_enabled;
 	bool balance_urgent;
-	bool balance_drain;
 	bool balance_pressure;
 	unsigned long balance_retry;
 	unsigned long balance_backoff;
@@ -499,50 +594,309 @@ struct pcpu_allocator {
 	unsigned int reserve_max_rows;
 	unsigned int spare_chunks;
 	atomic_t nr_bad_frees;
-	int cache_cpu_bytes;
+	atomic_t cache_budget_bytes;
 };
 
 extern struct pcpu_allocator pcpu_main;
 extern const struct pcpu_backend pcpu_backend;	/* the one that is built in */
 
-/* percpu-chunk.c */
+/* ---- lookup by address --------------------------------------------------- */
+
+static inline struct hlist_head *pcpu_index_bucket(struct pcpu_allocator *pa,
+						   unsigned long addr)
+{
+	return &pa->index[hash_long(addr >> pa->index_shift, PCPU_INDEX_BITS)];
+}
+
+static inline bool pcpu_chunk_has(const struct pcpu_chunk *chunk, unsigned long addr)
+{
+	unsigned long slot = (addr - chunk->base_addr) >> PCPU_MIN_ALLOC_SHIFT;
+
+	return slot - chunk->first_slot < chunk->end_slot - chunk->first_slot;
+}
+
+/* The chunk at an address, or NULL.  Under RCU. */
+static inline struct pcpu_chunk *pcpu_chunk_of(struct pcpu_allocator *pa, unsigned long addr)
+{
+	struct pcpu_index_entry *entry;
+
+	hlist_for_each_entry_rcu(entry, pcpu_index_bucket(pa, addr), node)
+		if (pcpu_chunk_has(entry->chunk, addr))
+			return entry->chunk;
+	if (pa->first && pcpu_chunk_has(pa->first, addr))
+		return pa->first;
+	if (pa->reserved && pcpu_chunk_has(pa->reserved, addr))
+		return pa->reserved;
+	return NULL;
+}
+
+/**
+ * pcpu_chunk_claim - become the one who frees the area at an address
+ * @pa: the allocator
+ * @addr: what may be an area's address
+ * @area: set to the area
+ *
+ * A live area keeps its chunk, so after the claim the chunk stays until
+ * pcpu_chunk_release().
+ *
+ * Context: any, no lock.
+ * Return: false where no live area starts at @addr
+ */
+static inline bool pcpu_chunk_claim(struct pcpu_allocator *pa, unsigned long addr,
+				    struct pcpu_area *area)
+{
+	struct pcpu_chunk *chunk;
+
+	area->nr_slots = 0;
+	if (!IS_ALIGNED(addr, PCPU_MIN_ALLOC_SIZE))
+		return false;
+	rcu_read_lock();
+	chunk = pcpu_chunk_of(pa, addr);
+	if (chunk) {
+		area->chunk = chunk;
+		area->slot = (addr - chunk->base_addr) >> PCPU_MIN_ALLOC_SHIFT;
+		area->nr_slots = pcpu_area_claim(&chunk->map, area->slot);
+	}
+	rcu_read_unlock();
+	return area->nr_slots;
+}
+
+/**
+ * pcpu_chunk_of_area - find an area that is taken and not live
+ * @pa: the allocator
+ * @addr: the area's address
+ * @area: set to the area, or its chunk to NULL
+ *
+ * Context: any, no lock; the caller owns the area.
+ * Return: false after a bug
+ */
+static inline bool pcpu_chunk_of_area(struct pcpu_allocator *pa, unsigned long addr,
+				      struct pcpu_area *area)
+{
+	struct pcpu_chunk *chunk;
+
+	rcu_read_lock();
+	chunk = pcpu_chunk_of(pa, addr);
+	rcu_read_unlock();
+	area->chunk = chunk;
+	if (unlikely(!chunk))
+		return false;
+	area->slot = (addr - chunk->base_addr) >> PCPU_MIN_ALLOC_SHIFT;
+	area->nr_slots = pcpu_area_length(&chunk->map, area->slot);
+	if (likely(area->nr_slots))
+		return true;
+	area->chunk = NULL;
+	return false;
+}
+
+/**
+ * pcpu_chunk_ext - what is remembered of the object at a slot
+ * @chunk: its chunk
+ * @slot: its first slot
+ *
+ * Context: the caller owns the object.
+ * Return: the entry, or NULL in chunks that have none
+ */
+static inline struct pcpu_ext *pcpu_chunk_ext(const struct pcpu_chunk *chunk,
+					      unsigned int slot)
+{
+	struct pcpu_ext *entries;
+
+	if (!PCPU_HAS_EXT || !chunk->ext)
+		return NULL;
+	entries = page_address(chunk->ext[slot / PCPU_EXT_PER_PAGE]);
+	return entries + slot % PCPU_EXT_PER_PAGE;
+}
+
+/* ---- percpu-chunk.c --------------------------------------------------------- */
+
 void pcpu_allocator_init(struct pcpu_allocator *pa, const struct pcpu_backend *backend);
 size_t pcpu_chunk_bytes(unsigned int nr_rows, bool has_ext);
 struct pcpu_chunk *pcpu_chunk_init(void *storage, unsigned int nr_rows, bool has_ext);
 void pcpu_chunk_add_boot(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
 			 unsigned int first_slot, unsigned int nr_slots, bool reserved);
 int pcpu_chunk_alloc(struct pcpu_allocator *pa, struct pcpu_request *req);
-struct pcpu_chunk *pcpu_chunk_claim(struct pcpu_allocator *pa, unsigned long addr,
-				    unsigned int *slot, unsigned int *nr_slots);
-void pcpu_chunk_release(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
-			unsigned int slot, unsigned int nr_slots);
+void pcpu_chunk_release(struct pcpu_allocator *pa, const struct pcpu_area *areas,
+			unsigned int nr);
+unsigned int pcpu_chunk_take_run(struct pcpu_allocator *pa, struct pcpu_request *req,
+				 unsigned int max);
 void pcpu_request_drop(struct pcpu_request *req);
 int pcpu_request_get_rows(struct pcpu_allocator *pa, struct pcpu_request *req,
 			  unsigned int nr_rows);
 int pcpu_request_get_chunk(struct pcpu_allocator *pa, struct pcpu_request *req);
 bool pcpu_chunk_add_row(struct pcpu_allocator *pa, struct pcpu_request *req);
 void pcpu_chunk_add_new(struct pcpu_allocator *pa, struct pcpu_request *req);
-void pcpu_request_init(struct pcpu_request *req, gfp_t gfp);
+void pcpu_request_init(struct pcpu_request *req, const struct pcpu_want *want, gfp_t gfp);
 unsigned int pcpu_chunk_give_back(struct pcpu_allocator *pa, unsigned int keep_rows,
 				  unsigned int max_rows);
 bool pcpu_chunk_retire_spare(struct pcpu_allocator *pa, unsigned int keep_chunks);
-struct pcpu_ext *pcpu_chunk_ext(const struct pcpu_chunk *chunk, unsigned int slot);
 
-struct pcpu_chunk *pcpu_chunk_of_area(struct pcpu_allocator *pa, unsigned long addr,
-				      unsigned int *slot, unsigned int *nr_slots);
+/* ---- freed areas at hand (percpu-cache.c) ----------------------------------- */
 
-/* percpu-cache.c */
-bool pcpu_cache_put(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
-		    unsigned int slot, unsigned int nr_slots);
-bool pcpu_cache_get(struct pcpu_allocator *pa, struct pcpu_request *req);
+#define PCPU_CACHE_BIN_BITS	4
+#define PCPU_CACHE_BINS		BIT(PCPU_CACHE_BIN_BITS)
+#define PCPU_CACHE_DEPTH	96U
+
+/**
+ * struct pcpu_bin - freed areas of one size at hand on one CPU
+ * @nr_slots: their size; 0 if it has none yet.  Areas of another size may be
+ *	in it after a change, so each is looked at when it is taken out.
+ * @top: a hint: entries below it are in use, the one at it is not
+ * @budget_bytes: A: its part of the budget
+ * @nr_hits: requests served; approximate, as nothing keeps interrupts out
+ * @nr_misses: requests that found it empty, likewise
+ * @nr_conflicts: requests of other sizes that wanted it, likewise
+ * @seen_hits: W: @nr_hits when the worker looked last
+ * @entry: A: 0, or the address of an area that is taken and not live
+ */
+struct pcpu_bin {
+	unsigned int nr_slots;
+	unsigned int top;
+	atomic_t budget_bytes;
+	unsigned int nr_hits;
+	unsigned int nr_misses;
+	unsigned int nr_conflicts;
+	unsigned int seen_hits;
+	unsigned long entry[PCPU_CACHE_DEPTH];
+};
+
+struct pcpu_cache {
+	struct pcpu_bin bin[PCPU_CACHE_BINS];
+};
+
+DECLARE_PER_CPU_ALIGNED(struct pcpu_cache, pcpu_caches);
+
+bool pcpu_cache_put_slow(struct pcpu_allocator *pa, const struct pcpu_area *area);
+bool pcpu_cache_get_slow(struct pcpu_allocator *pa, const struct pcpu_want *want,
+			 struct pcpu_area *area);
+bool pcpu_cache_refill(struct pcpu_allocator *pa, struct pcpu_request *req);
 bool pcpu_cache_drain(struct pcpu_allocator *pa, bool all_cpus);
+bool pcpu_cache_age(struct pcpu_allocator *pa);
 unsigned long pcpu_cache_count(struct pcpu_allocator *pa, unsigned long *nr_held);
-void pcpu_cache_enable(struct pcpu_allocator *pa);
+unsigned int pcpu_cache_held_bytes(const struct pcpu_allocator *pa);
+void pcpu_cache_enable(struct pcpu_allocator *pa, unsigned long ram_pages);
+
+static inline unsigned long pcpu_area_addr(const struct pcpu_area *area)
+{
+	return area->chunk->base_addr + pcpu_slots_to_bytes(area->slot);
+}
+
+/* Own what an entry holds: its address, or 0. */
+static __always_inline unsigned long pcpu_entry_take(unsigned long *entry)
+{
+	unsigned long addr = READ_ONCE(*entry);
+
+	return addr && cmpxchg(entry, addr, 0) == addr ? addr : 0;
+}
+
+static __always_inline unsigned long pcpu_bin_pop(struct pcpu_bin *bin)
+{
+	unsigned int last = READ_ONCE(bin->top) - 1;
+	unsigned long addr;
+
+	if (last >= PCPU_CACHE_DEPTH)
+		return 0;
+	addr = pcpu_entry_take(&bin->entry[last]);
+	/* Without an address: it was drained, or an interrupt was here. */
+	WRITE_ONCE(bin->top, last);
+	return addr;
+}
+
+static __always_inline bool pcpu_bin_push(struct pcpu_bin *bin, unsigned long addr)
+{
+	unsigned int top = READ_ONCE(bin->top);
+	bool free;
+
+	if (top >= PCPU_CACHE_DEPTH)
+		return false;
+	free = !cmpxchg(&bin->entry[top], 0UL, addr);
+	/* In use: an interrupt was here. */
+	WRITE_ONCE(bin->top, top + 1);
+	return free;
+}
+
+/* By the hint, one more area is within the bin's part of the budget. */
+static __always_inline bool pcpu_bin_affords(struct pcpu_bin *bin, unsigned int size_bytes)
+{
+	return (READ_ONCE(bin->top) + 1) * size_bytes <=
+	       (unsigned int)atomic_read(&bin->budget_bytes);
+}
+
+/*
+ * The bin of a size, or one that is not.  A size may have either of two.  Where
+ * it runs on from here does not matter: any CPU's will do.
+ */
+static __always_inline struct pcpu_bin *pcpu_bin_of(unsigned int nr_slots)
+{
+	struct pcpu_bin *bins = raw_cpu_ptr(&pcpu_caches)->bin;
+	unsigned int index = hash_32(nr_slots, PCPU_CACHE_BIN_BITS);
+
+	if (likely(READ_ONCE(bins[index].nr_slots) == nr_slots))
+		return &bins[index];
+	return &bins[index ^ 1];
+}
+
+static __always_inline bool pcpu_area_suits(const struct pcpu_area *area,
+					    const struct pcpu_want *want)
+{
+	return area->nr_slots == want->size_bytes >> PCPU_MIN_ALLOC_SHIFT &&
+	       IS_ALIGNED(pcpu_area_addr(area), want->align_bytes);
+}
+
+/**
+ * pcpu_cache_get - serve a request from what is at hand
+ * @pa: the allocator
+ * @want: what is wanted
+ * @area: on success set to an area, which is not live
+ *
+ * Context: any but NMI.
+ * Return: true on success
+ */
+static __always_inline bool pcpu_cache_get(struct pcpu_allocator *pa,
+					   const struct pcpu_want *want,
+					   struct pcpu_area *area)
+{
+	unsigned int nr_slots = want->size_bytes >> PCPU_MIN_ALLOC_SHIFT;
+	struct pcpu_bin *bin = pcpu_bin_of(nr_slots);
+	unsigned long addr = 0;
+
+	area->chunk = NULL;
+	if (likely(READ_ONCE(bin->nr_slots) == nr_slots && !want->reserved))
+		addr = pcpu_bin_pop(bin);
+	if (likely(addr && !WARN_ON_ONCE(!pcpu_chunk_of_area(pa, addr, area)) &&
+		   pcpu_area_suits(area, want))) {
+		WRITE_ONCE(bin->nr_hits, READ_ONCE(bin->nr_hits) + 1);
+		return true;
+	}
+	return pcpu_cache_get_slow(pa, want, area);
+}
+
+/**
+ * pcpu_cache_put - keep a freed area at hand
+ * @pa: the allocator
+ * @area: the area, the caller's own; no longer so if it was taken in
+ *
+ * Context: any but NMI; takes the lock where it spills others.
+ * Return: false if there is no place for it
+ */
+static __always_inline bool pcpu_cache_put(struct pcpu_allocator *pa,
+					   const struct pcpu_area *area)
+{
+	struct pcpu_bin *bin = pcpu_bin_of(area->nr_slots);
+
+	/* A bin of that size exists, so it is not too large to be kept. */
+	if (likely(READ_ONCE(bin->nr_slots) == area->nr_slots &&
+		   pcpu_bin_affords(bin, pcpu_slots_to_bytes(area->nr_slots)) &&
+		   area->chunk != pa->reserved && pcpu_bin_push(bin, pcpu_area_addr(area))))
+		return true;
+	return pcpu_cache_put_slow(pa, area);
+}
 
 /* percpu-balance.c */
 void pcpu_balance_kick(struct pcpu_allocator *pa, bool urgent);
 void pcpu_balance_after_alloc(struct pcpu_allocator *pa, const struct pcpu_request *req);
-void pcpu_balance_after_free(struct pcpu_allocator *pa, bool cached);
+void pcpu_balance_after_free(struct pcpu_allocator *pa);
+void pcpu_balance_drain_later(struct pcpu_allocator *pa);
 bool pcpu_balance_pass(struct pcpu_allocator *pa);
 void pcpu_balance_set_bounds(struct pcpu_allocator *pa, unsigned long ram_pages);
 void pcpu_balance_enable(struct pcpu_allocator *pa);
@@ -585,11 +939,6 @@ static inline unsigned int pcpu_peek(const unsigned int *counter)
 {
 	/* Deliberately racy, see above. */
 	return data_race(READ_ONCE(*counter));
-}
-
-static inline size_t pcpu_slots_to_bytes(unsigned int nr_slots)
-{
-	return (size_t)nr_slots << PCPU_MIN_ALLOC_SHIFT;
 }
 
 /**

@@ -53,30 +53,39 @@ static bool pcpu_may_populate(const struct pcpu_allocator *pa, bool may_block)
 	return pa->backend->maps_atomic && slab_is_available() && !in_nmi();
 }
 
-static bool pcpu_request_make(struct pcpu_allocator *pa, struct pcpu_request *req,
-			      size_t size_bytes, size_t align_bytes, bool reserved, gfp_t gfp)
+static bool pcpu_refuse_alloc(const struct pcpu_allocator *pa, size_t size_bytes,
+			      size_t align_bytes, gfp_t gfp)
 {
-	bool warn = !(gfp & __GFP_NOWARN);
+	WARN(!(gfp & __GFP_NOWARN), "percpu: cannot allocate %zu bytes aligned to %zu (at most %zu and %lu, the alignment a power of two)\n",
+	     size_bytes, align_bytes, pa->geo.unit_bytes, PAGE_SIZE);
+	return false;
+}
 
-	if (unlikely(!size_bytes || size_bytes > pa->geo.unit_bytes ||
-		     align_bytes > PAGE_SIZE || (align_bytes & (align_bytes - 1)))) {
-		WARN(warn, "percpu: cannot allocate %zu bytes aligned to %zu (at most %zu and %lu, the alignment a power of two)\n",
-		     size_bytes, align_bytes, pa->geo.unit_bytes, PAGE_SIZE);
-		return false;
-	}
-	/* Many pages for many CPUs cannot be promised; callers must see failure. */
-	WARN_ONCE((gfp & __GFP_NOFAIL) && warn,
+/* Many pages for many CPUs cannot be promised; callers must see failure. */
+static gfp_t pcpu_drop_nofail(gfp_t gfp)
+{
+	WARN_ONCE(!(gfp & __GFP_NOWARN),
 		  "percpu: __GFP_NOFAIL is not supported, the allocation may fail\n");
+	return gfp & ~__GFP_NOFAIL;
+}
 
-	gfp = current_gfp_context(gfp & ~__GFP_NOFAIL);
-	pcpu_request_init(req, pcpu_backing_gfp(gfp));
-	req->gfp = gfp;
-	req->reserved = reserved;
-	req->size_bytes = ALIGN(size_bytes, PCPU_MIN_ALLOC_SIZE);
-	req->align_bytes = max_t(size_t, align_bytes, PCPU_MIN_ALLOC_SIZE);
-	req->nr_slots = req->size_bytes >> PCPU_MIN_ALLOC_SHIFT;
-	req->align_slots = req->align_bytes >> PCPU_MIN_ALLOC_SHIFT;
-	req->may_populate = pcpu_may_populate(pa, req->may_block);
+/* Take the caller's arguments; false if they make no sense. */
+static __always_inline bool pcpu_want_make(struct pcpu_allocator *pa, struct pcpu_want *want,
+					   size_t size_bytes, size_t align_bytes,
+					   bool reserved, gfp_t gfp)
+{
+	if (unlikely(!size_bytes || size_bytes > pa->geo.unit_bytes ||
+		     align_bytes > PAGE_SIZE || (align_bytes & (align_bytes - 1))))
+		return pcpu_refuse_alloc(pa, size_bytes, align_bytes, gfp);
+	if (unlikely(gfp & __GFP_NOFAIL))
+		gfp = pcpu_drop_nofail(gfp);
+
+	*want = (struct pcpu_want){
+		.size_bytes = ALIGN(size_bytes, PCPU_MIN_ALLOC_SIZE),
+		.align_bytes = max_t(unsigned int, align_bytes, PCPU_MIN_ALLOC_SIZE),
+		.gfp = current_gfp_context(gfp),
+		.reserved = reserved,
+	};
 	return true;
 }
 
@@ -92,16 +101,17 @@ static const char * const pcpu_fail_texts[PCPU_NR_FAILS] = {
 
 static void pcpu_report_failure(const struct pcpu_request *req)
 {
+	const struct pcpu_want *want = &req->want;
 	static DEFINE_RATELIMIT_STATE(limit, 10 * HZ, 5);
 
 	if (req->fail == PCPU_FAIL_KILLED)
 		return;
-	trace_percpu_alloc_percpu_fail(req->reserved, !req->may_block, req->size_bytes,
-				       req->align_bytes);
-	if ((req->gfp & __GFP_NOWARN) || !__ratelimit(&limit))
+	trace_percpu_alloc_percpu_fail(want->reserved, !req->may_block, want->size_bytes,
+				       want->align_bytes);
+	if ((want->gfp & __GFP_NOWARN) || !__ratelimit(&limit))
 		return;
-	pr_warn("allocation of %zu bytes aligned to %zu failed (gfp=%#x(%pGg), %s): %s\n",
-		req->size_bytes, req->align_bytes, req->gfp, &req->gfp,
+	pr_warn("allocation of %u bytes aligned to %u failed (gfp=%#x(%pGg), %s): %s\n",
+		want->size_bytes, want->align_bytes, want->gfp, &want->gfp,
 		req->may_block ? "may sleep" : "may not sleep", pcpu_fail_texts[req->fail]);
 	if (req->may_block)
 		dump_stack();
@@ -111,10 +121,10 @@ static void pcpu_report_failure(const struct pcpu_request *req)
 
 #ifdef CONFIG_MEMCG
 /* False if the cgroup's limit forbids it; *objcg is whom it was charged to. */
-static bool pcpu_memcg_charge(const struct pcpu_request *req, struct obj_cgroup **objcg)
+static bool pcpu_memcg_charge(const struct pcpu_want *want, struct obj_cgroup **objcg)
 {
 	*objcg = NULL;
-	if (!(req->gfp & __GFP_ACCOUNT) || !memcg_kmem_online())
+	if (!(want->gfp & __GFP_ACCOUNT) || !memcg_kmem_online())
 		return true;
 	*objcg = current_obj_cgroup();
 	if (*objcg && obj_cgroup_is_root(*objcg))
@@ -122,9 +132,9 @@ static bool pcpu_memcg_charge(const struct pcpu_request *req, struct obj_cgroup 
 	if (!*objcg)
 		return true;
 	/* The counters of a cgroup take an int at a time. */
-	if (pcpu_full_size_bytes(req->size_bytes) > INT_MAX)
+	if (pcpu_full_size_bytes(want->size_bytes) > INT_MAX)
 		return false;
-	return !obj_cgroup_charge(*objcg, req->gfp, pcpu_full_size_bytes(req->size_bytes));
+	return !obj_cgroup_charge(*objcg, want->gfp, pcpu_full_size_bytes(want->size_bytes));
 }
 
 static void pcpu_memcg_uncharge(struct obj_cgroup *objcg, size_t size_bytes)
@@ -167,7 +177,7 @@ static void pcpu_memcg_free(struct pcpu_ext *ext, size_t size_bytes)
 	obj_cgroup_put(objcg);
 }
 #else
-static bool pcpu_memcg_charge(const struct pcpu_request *req, struct obj_cgroup **objcg)
+static bool pcpu_memcg_charge(const struct pcpu_want *want, struct obj_cgroup **objcg)
 {
 	*objcg = NULL;
 	return true;
@@ -211,48 +221,57 @@ static void pcpu_tag_free(struct pcpu_ext *ext, size_t size_bytes)
 
 /* ---- allocation ------------------------------------------------------------------ */
 
-static void pcpu_zero(const struct pcpu_allocator *pa, const struct pcpu_request *req)
+static void pcpu_zero(const struct pcpu_allocator *pa, unsigned long addr, size_t size_bytes)
 {
-	size_t offset_bytes = pcpu_slots_to_bytes(req->slot);
 	unsigned int cpu;
 
 	for_each_cpu(cpu, pa->geo.cpus)
-		memset((void *)pcpu_chunk_addr(pa, req->chunk, cpu, offset_bytes), 0,
-		       req->size_bytes);
+		memset((void *)(addr + pa->geo.unit_offsets[cpu]), 0, size_bytes);
 }
 
-static void __percpu *pcpu_request_finish(struct pcpu_allocator *pa, struct pcpu_request *req,
-					  struct obj_cgroup *objcg, unsigned long caller)
+static __always_inline void __percpu *
+pcpu_object_finish(struct pcpu_allocator *pa, const struct pcpu_want *want,
+		   const struct pcpu_area *area, struct obj_cgroup *objcg, unsigned long caller)
 {
-	size_t offset_bytes = pcpu_slots_to_bytes(req->slot);
-	struct pcpu_ext *ext = pcpu_chunk_ext(req->chunk, req->slot);
-	void __percpu *ptr = __addr_to_pcpu_ptr(req->chunk->base_addr + offset_bytes);
+	unsigned long base = area->chunk->base_addr;
+	size_t offset_bytes = pcpu_slots_to_bytes(area->slot);
+	struct pcpu_ext *ext = pcpu_chunk_ext(area->chunk, area->slot);
+	void __percpu *ptr = __addr_to_pcpu_ptr(base + offset_bytes);
 
-	pcpu_zero(pa, req);
-	kmemleak_alloc_percpu(ptr, req->size_bytes, req->gfp);
-	trace_percpu_alloc_percpu(caller, req->reserved, !req->may_block, req->size_bytes,
-				  req->align_bytes, (void *)req->chunk->base_addr, offset_bytes,
-				  ptr, pcpu_full_size_bytes(req->size_bytes), req->gfp);
-	pcpu_memcg_commit(objcg, ext, req->size_bytes);
-	pcpu_tag_alloc(ext, req->size_bytes);
+	pcpu_zero(pa, base + offset_bytes, want->size_bytes);
+	kmemleak_alloc_percpu(ptr, want->size_bytes, want->gfp);
+	trace_percpu_alloc_percpu(caller, want->reserved, !gfpflags_allow_blocking(want->gfp),
+				  want->size_bytes, want->align_bytes, (void *)base, offset_bytes,
+				  ptr, pcpu_full_size_bytes(want->size_bytes), want->gfp);
+	pcpu_memcg_commit(objcg, ext, want->size_bytes);
+	pcpu_tag_alloc(ext, want->size_bytes);
+	/* From here on it can be freed. */
+	pcpu_area_enliven(&area->chunk->map, area->slot);
 	return ptr;
 }
 
-static int pcpu_request_serve(struct pcpu_allocator *pa, struct pcpu_request *req)
+/* No area of that size was at hand: ask the chunks. */
+static noinline bool pcpu_want_serve(struct pcpu_allocator *pa, const struct pcpu_want *want,
+				     struct pcpu_area *area)
 {
+	struct pcpu_request req;
 	int err;
 
-	if (pcpu_cache_get(pa, req))
-		return 0;
-	err = pcpu_chunk_alloc(pa, req);
+	pcpu_request_init(&req, want, pcpu_backing_gfp(want->gfp));
+	req.may_populate = pcpu_may_populate(pa, req.may_block);
+	err = pcpu_cache_refill(pa, &req) ? 0 : pcpu_chunk_alloc(pa, &req);
 	/* Before it fails, what others keep at hand. */
-	if (unlikely(err == -ENOMEM) && pcpu_cache_drain(pa, req->may_block))
-		err = pcpu_chunk_alloc(pa, req);
-	return err;
+	if (unlikely(err == -ENOMEM) && pcpu_cache_drain(pa, req.may_block))
+		err = pcpu_chunk_alloc(pa, &req);
+	pcpu_balance_after_alloc(pa, &req);
+	if (err)
+		pcpu_report_failure(&req);
+	*area = req.area;
+	return !err;
 }
 
 /**
- * pcpu_alloc_noprof - allocate memory with a copy for each possible CPU
+ * pcpu_alloc - allocate memory with a copy for each possible CPU
  * @size: bytes of each copy, at most a unit
  * @align: alignment in bytes, a power of two, at most a page
  * @reserved: from the reserved part of the first chunk, if there is one
@@ -273,23 +292,20 @@ void __percpu *pcpu_alloc_noprof(size_t size, size_t align, bool reserved, gfp_t
 {
 	struct pcpu_allocator *pa = &pcpu_main;
 	struct obj_cgroup *objcg;
-	struct pcpu_request req;
-	int err;
+	struct pcpu_want want;
+	struct pcpu_area area;
 
-	if (!pcpu_request_make(pa, &req, size, align, reserved, gfp))
+	if (!pcpu_want_make(pa, &want, size, align, reserved, gfp))
 		return NULL;
-	might_alloc(req.gfp);
-	if (!pcpu_memcg_charge(&req, &objcg))
+	might_alloc(want.gfp);
+	if (!pcpu_memcg_charge(&want, &objcg))
 		return NULL;
 
-	err = pcpu_request_serve(pa, &req);
-	pcpu_balance_after_alloc(pa, &req);
-	if (err) {
-		pcpu_memcg_uncharge(objcg, req.size_bytes);
-		pcpu_report_failure(&req);
+	if (!pcpu_cache_get(pa, &want, &area) && !pcpu_want_serve(pa, &want, &area)) {
+		pcpu_memcg_uncharge(objcg, want.size_bytes);
 		return NULL;
 	}
-	return pcpu_request_finish(pa, &req, objcg, _RET_IP_);
+	return pcpu_object_finish(pa, &want, &area, objcg, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(pcpu_alloc_noprof);
 
@@ -315,31 +331,36 @@ static void pcpu_refuse_free(struct pcpu_allocator *pa, void __percpu *ptr)
 void free_percpu(void __percpu *ptr)
 {
 	struct pcpu_allocator *pa = &pcpu_main;
-	unsigned int slot, nr_slots;
-	struct pcpu_chunk *chunk;
+	struct pcpu_area area;
 	struct pcpu_ext *ext;
 	size_t size_bytes;
-	bool cached;
 
 	if (!ptr)
 		return;
-	chunk = pcpu_chunk_claim(pa, (unsigned long)__pcpu_ptr_to_addr(ptr), &slot, &nr_slots);
-	if (unlikely(!chunk)) {
+	if (unlikely(!pcpu_chunk_claim(pa, (unsigned long)__pcpu_ptr_to_addr(ptr), &area))) {
 		pcpu_refuse_free(pa, ptr);
 		return;
 	}
 
 	/* Ours alone from here on, and nobody else's before the release. */
-	size_bytes = pcpu_slots_to_bytes(nr_slots);
-	ext = pcpu_chunk_ext(chunk, slot);
+	size_bytes = pcpu_slots_to_bytes(area.nr_slots);
+	ext = pcpu_chunk_ext(area.chunk, area.slot);
 	kmemleak_free_percpu(ptr);
-	trace_percpu_free_percpu((void *)chunk->base_addr, pcpu_slots_to_bytes(slot), ptr);
+	trace_percpu_free_percpu((void *)area.chunk->base_addr, pcpu_slots_to_bytes(area.slot),
+				 ptr);
 	pcpu_tag_free(ext, size_bytes);
 	pcpu_memcg_free(ext, size_bytes);
-	cached = pcpu_cache_put(pa, chunk, slot, nr_slots);
-	if (!cached)
-		pcpu_chunk_release(pa, chunk, slot, nr_slots);
-	pcpu_balance_after_free(pa, cached);
+	if (likely(pcpu_cache_put(pa, &area))) {
+		/*
+		 * It was put where drains find it by an atomic operation before
+		 * this read; the worker clears by one before it drains.
+		 */
+		if (unlikely(!READ_ONCE(pa->balance_drain)))
+			pcpu_balance_drain_later(pa);
+		return;
+	}
+	pcpu_chunk_release(pa, &area, 1);
+	pcpu_balance_after_free(pa);
 }
 EXPORT_SYMBOL_GPL(free_percpu);
 

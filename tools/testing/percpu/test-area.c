@@ -117,7 +117,7 @@ static unsigned int twin_alloc(struct twin *twin, unsigned int nr, unsigned int 
 	EXPECT_EQ(slot, twin_find(twin, nr, align));
 	if (slot == PCPU_NONE)
 		return slot;
-	pcpu_area_take(&twin->map, slot, nr);
+	pcpu_area_take(&twin->map, slot, nr, nr);
 	EXPECT_EQ(pcpu_area_claim(&twin->map, slot), 0);
 	pcpu_area_enliven(&twin->map, slot);
 	twin_fill(twin, slot, nr, USED);
@@ -132,7 +132,8 @@ static void twin_free(struct twin *twin, unsigned int slot)
 	EXPECT_EQ(pcpu_area_length(&twin->map, slot), nr);
 	EXPECT_EQ(pcpu_area_claim(&twin->map, slot), nr);
 	EXPECT_EQ(pcpu_area_claim(&twin->map, slot), 0);
-	pcpu_area_give(&twin->map, slot, nr);
+	pcpu_area_unmark(&twin->map, slot, nr);
+	pcpu_area_open(&twin->map, slot, nr);
 	twin->length[slot] = 0;
 	twin_fill(twin, slot, nr, FREE);
 }
@@ -341,7 +342,7 @@ TEST(area_open_close)
 			first = sim_below(BLOCK_SLOTS);
 			nr = sim_below(2) ? random_size(BLOCK_SLOTS - first) : 0;
 			if (nr) {
-				pcpu_area_take(&twin.map, slot + first, nr);
+				pcpu_area_take(&twin.map, slot + first, nr, nr);
 				EXPECT_EQ(pcpu_area_longest(&twin.map), twin_longest(&twin));
 				pcpu_area_enliven(&twin.map, slot + first);
 				twin.length[slot + first] = nr;

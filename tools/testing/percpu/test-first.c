@@ -42,7 +42,7 @@ static void check_geometry(const struct world *world)
 static void check_static(void)
 {
 #ifdef CONFIG_SMP
-	unsigned long can;
+	unsigned long can, inside = shim_static_bytes / 2;
 	unsigned int cpu;
 
 	for_each_possible_cpu(cpu) {
@@ -52,8 +52,8 @@ static void check_static(void)
 		EXPECT(is_kernel_percpu_address((unsigned long)copy));
 		EXPECT(is_kernel_percpu_address((unsigned long)copy + shim_static_bytes - 1));
 		EXPECT(!is_kernel_percpu_address((unsigned long)copy + shim_static_bytes));
-		EXPECT(__is_kernel_percpu_address((unsigned long)copy + 5, &can));
-		EXPECT_EQ(can, per_cpu_ptr(&__per_cpu_start[0], get_boot_cpu_id()) + 5);
+		EXPECT(__is_kernel_percpu_address((unsigned long)copy + inside, &can));
+		EXPECT_EQ(can, per_cpu_ptr(&__per_cpu_start[0], get_boot_cpu_id()) + inside);
 	}
 	EXPECT(!is_kernel_percpu_address((unsigned long)&can));
 #else

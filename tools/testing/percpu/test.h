@@ -68,6 +68,7 @@ enum world_nodes {
  * @vmalloc_bytes: 0 means 4 GiB
  * @ram_pages: 0 means 64 GiB
  * @no_memcg: memory cgroups do not count kernel memory
+ * @cache: freed areas are kept at hand, as with CACHE=1 in the environment
  */
 struct world {
 	unsigned int nr_cpus;
@@ -82,6 +83,7 @@ struct world {
 	unsigned long vmalloc_bytes;
 	unsigned long ram_pages;
 	bool no_memcg;
+	bool cache;
 };
 
 /* Boots pcpu_main; leaves sim as after sim_reset(). */
@@ -93,6 +95,8 @@ void world_shutdown(void);
 /* Every invariant, and what the page tables say of each row. */
 void world_check(void);
 unsigned long world_used_slots(void);
+/* The same, and areas that are being freed or at hand. */
+unsigned long world_taken_slots(void);
 
 /* ---- objects, with a naive model (model.c) ------------------------------------- */
 

@@ -112,6 +112,8 @@ void world_boot(const struct world *world)
 	EXPECT_EQ(pcpu_validate(&pcpu_main), 0);
 	if (!world->no_worker)
 		world_start_worker();
+	if (world->cache)
+		pcpu_cache_enable(&pcpu_main, totalram_pages());
 }
 
 extern int (*shim_initcall_pcpu_balance_init)(void);
@@ -121,7 +123,7 @@ void world_start_worker(void)
 	EXPECT_EQ(shim_initcall_pcpu_balance_init(), 0);
 	/* Most tests look at what a free does to a chunk, and do without. */
 	if (!getenv("CACHE"))
-		pcpu_main.cache_cpu_bytes = 0;
+		pcpu_main.cache_max_bytes = 0;
 }
 
 /* Rows by what the page tables say, against what the chunk says. */
@@ -192,6 +194,23 @@ unsigned long world_used_slots(void)
 	return slots;
 }
 
+unsigned long world_taken_slots(void)
+{
+	struct pcpu_allocator *pa = &pcpu_main;
+	struct pcpu_chunk *chunk;
+	unsigned long slots = 0;
+	unsigned int row;
+
+	list_for_each_entry(chunk, &pa->chunks, link)
+		for (row = 0; row < chunk->nr_rows; row++)
+			slots += chunk->rows[row].used_slots;
+	for (row = 0; row < pa->first->nr_rows; row++)
+		slots += pa->first->rows[row].used_slots;
+	/* Slots of the first chunk's pages that are not its own. */
+	return slots - (pa->first->nr_rows * PCPU_ROW_SLOTS -
+			(pa->first->end_slot - pa->first->first_slot));
+}
+
 void world_shutdown(void)
 {
 	struct pcpu_allocator *pa = &pcpu_main;
@@ -206,7 +225,7 @@ void world_shutdown(void)
 	EXPECT_EQ(pa->nr_rows_in[PCPU_ROW_COMING], 0);
 	EXPECT_EQ(pa->nr_rows_in[PCPU_ROW_GOING], 0);
 	EXPECT_EQ(world_used_slots(), 0);
-	if (!pa->cache_cpu_bytes)
+	if (!pa->cache_max_bytes)
 		EXPECT_EQ(pa->counts.nr_alloc, pa->counts.nr_dealloc);
 	if (pa->balance_enabled) {
 		/* With caches: whoever kept an area had the worker called for it. */

@@ -108,11 +108,16 @@ typedef unsigned int fmode_t;
 #define smp_mb__before_atomic()	shim_fence()
 #define smp_mb__after_atomic()	shim_fence()
 #define xchg(p, v)		__atomic_exchange_n(p, v, __ATOMIC_SEQ_CST)
+/* Others may come in just before and just after. */
+void shim_preempt(void);
 #define cmpxchg(p, old, new)						\
 ({									\
 	__auto_type __old = (old);					\
+									\
+	shim_preempt();							\
 	__atomic_compare_exchange_n(p, &__old, new, false,		\
 				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
+	shim_preempt();							\
 	__old;								\
 })
 #define try_cmpxchg(p, old, new)					\
@@ -269,6 +274,7 @@ static inline u64 div64_u64(u64 dividend, u64 divisor)
 #define L1_CACHE_BYTES		64
 #define cache_line_size()	64
 #define SZ_1K			0x400UL
+#define SZ_2K			0x800UL
 #define SZ_4K			0x1000UL
 #define SZ_8K			0x2000UL
 #define SZ_64K			0x10000UL

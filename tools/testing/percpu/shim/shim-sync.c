@@ -164,6 +164,12 @@ void shim_window(void)
 	shim_run_window();
 }
 
+void shim_preempt(void)
+{
+	if (sim.on_window && !current->nr_locks && !current->nr_rcu)
+		shim_run_window();
+}
+
 struct hlist_node *shim_rcu_load(struct hlist_node **node)
 {
 	struct hlist_node *loaded = smp_load_acquire(node);

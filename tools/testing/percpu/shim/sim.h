@@ -32,7 +32,8 @@ enum {
  * @memcg: memory cgroups count kernel memory
  * @profiling: allocation profiling is switched on
  * @on_window: called, as another CPU, wherever the allocator under test calls
- *	out with no lock held: what others may do there, a test can do there
+ *	out with no lock held, walks a list under RCU, or is about to do an atomic
+ *	compare-and-exchange or has done it: what others may do there, a test can do
  * @on_reclaim: called by allocations that may reclaim, as the same task
  * @on_wait: called while a task waits
  *

@@ -85,6 +85,7 @@ extern __thread struct task_struct shim_task;
 
 /* Static percpu variables of the sources themselves: a plain array by CPU. */
 #define DEFINE_PER_CPU_ALIGNED(type, name) type name[NR_CPUS]
+#define DECLARE_PER_CPU_ALIGNED(type, name) extern type name[NR_CPUS]
 #define per_cpu(name, cpu)	((name)[cpu])
 #define raw_cpu_ptr(pointer)	(&(*(pointer))[0] + raw_smp_processor_id())
 #define get_cpu()		(current->preempt++, current->cpu)

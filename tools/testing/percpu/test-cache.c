@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * test-cache.c - freed areas that each CPU keeps at hand
+ *
+ * Windows stand for interrupts, other tasks and the worker: they open before
+ * and after each atomic operation on an entry.
+ */
+#include "test.h"
+
+#define MAX_OBJECTS	4096
+#define NR_CPUS_HERE	(IS_ENABLED(CONFIG_SMP) ? 3 : 1)
+
+static struct object objects[MAX_OBJECTS + 64];
+static unsigned int nr_objects;
+
+static void boot_with_cache(unsigned int nr_cpus)
+{
+	world_boot(&(struct world){ .nr_cpus = nr_cpus, .cache = true });
+	sim_run_all_work(100);
+}
+
+static unsigned int held(void)
+{
+	unsigned long nr_held;
+
+	pcpu_cache_count(&pcpu_main, &nr_held);
+	return nr_held;
+}
+
+static unsigned long hits(void)
+{
+	unsigned long nr_held;
+
+	return pcpu_cache_count(&pcpu_main, &nr_held);
+}
+
+/* The budget is whole: what is not in it, the bins have. */
+static void check_budget(void)
+{
+	int sum = atomic_read(&pcpu_main.cache_budget_bytes);
+	unsigned int cpu, i;
+
+	EXPECT(sum >= 0);
+	for_each_possible_cpu(cpu)
+		for (i = 0; i < PCPU_CACHE_BINS; i++)
+			sum += atomic_read(&per_cpu(pcpu_caches, cpu).bin[i].budget_bytes);
+	EXPECT_EQ(sum, pcpu_main.cache_total_bytes);
+}
+
+/* When all has been quiet for long enough, nothing is at hand any more. */
+static void expect_idle(void)
+{
+	EXPECT(sim_run_all_work(100) < 100);
+	EXPECT_EQ(held(), 0);
+	EXPECT_EQ(pcpu_cache_held_bytes(&pcpu_main), 0);
+	check_budget();
+	world_check();
+}
+
+static void *address(const struct object *object)
+{
+	return __pcpu_ptr_to_addr(object->ptr);
+}
+
+TEST(cache_returns_what_was_freed)
+{
+	static const size_t sizes[] = { 4, 8, 64, 256, 1000, 1024, 2048 };
+	struct object object, again;
+	unsigned int i, j;
+
+	boot_with_cache(NR_CPUS_HERE);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		EXPECT(model_alloc(&object, sizes[i], 4, false, GFP_KERNEL, CTX_TASK));
+		for (j = 0; j < 100; j++) {
+			unsigned long before = hits();
+			void *where = address(&object);
+
+			model_free(&object, CTX_TASK);
+			EXPECT(model_alloc(&again, sizes[i], 4, false, GFP_NOWAIT, CTX_HARDIRQ));
+			EXPECT_EQ(address(&again), where);
+			EXPECT_EQ(hits(), before + 1);
+			object = again;
+		}
+		model_free(&object, CTX_TASK);
+		expect_idle();
+	}
+	world_shutdown();
+}
+
+/* Larger areas, and those of the reserved chunk, are not kept. */
+TEST(cache_keeps_out)
+{
+	struct world world = { .nr_cpus = NR_CPUS_HERE, .cache = true, .reserved_bytes = 4096 };
+	struct object object;
+
+	world_boot(&world);
+	sim_run_all_work(100);
+	EXPECT(model_alloc(&object, 2052, 4, false, GFP_KERNEL, CTX_TASK));
+	model_free(&object, CTX_TASK);
+	EXPECT_EQ(held(), 0);
+	EXPECT(model_alloc(&object, 64, 8, true, GFP_KERNEL, CTX_TASK));
+	model_free(&object, CTX_TASK);
+	EXPECT_EQ(held(), pcpu_main.reserved ? 0 : 1);
+	/* Nor does a request for the reserved chunk get one that is at hand. */
+	EXPECT(model_alloc(&object, 64, 8, false, GFP_KERNEL, CTX_TASK));
+	model_free(&object, CTX_TASK);
+	EXPECT_EQ(held(), 1);
+	EXPECT(model_alloc(&object, 64, 8, true, GFP_KERNEL, CTX_TASK));
+	EXPECT_EQ(held(), 1);
+	model_free(&object, CTX_TASK);
+	expect_idle();
+	world_shutdown();
+}
+
+/* What is at hand may be badly aligned for the next request. */
+TEST(cache_heeds_alignment)
+{
+	struct object pair[2], aligned;
+	unsigned int i;
+
+	boot_with_cache(NR_CPUS_HERE);
+	for (i = 0; i < 50; i++) {
+		EXPECT(model_alloc(&pair[0], 12, 4, false, GFP_KERNEL, CTX_TASK));
+		EXPECT(model_alloc(&pair[1], 12, 4, false, GFP_KERNEL, CTX_TASK));
+		model_free(&pair[0], CTX_TASK);
+		model_free(&pair[1], CTX_TASK);
+		/* The model checks the alignment. */
+		EXPECT(model_alloc(&aligned, 12, 64, false, GFP_KERNEL, CTX_TASK));
+		model_free(&aligned, CTX_TASK);
+	}
+	expect_idle();
+	world_shutdown();
+}
+
+/* All CPUs together keep within the total, whatever they free. */
+TEST(cache_total_is_bounded)
+{
+	unsigned int nr_cpus = IS_ENABLED(CONFIG_SMP) ? 64 : 1, cpu, i, n = 0;
+	unsigned long bytes;
+
+	boot_with_cache(nr_cpus);
+	for (cpu = 0; cpu < nr_cpus; cpu++)
+		for (i = 0; i < 50; i++, n++)
+			EXPECT(model_alloc(&objects[n], i % 2 ? 256 : 1024, 8, false,
+					   GFP_KERNEL, CTX_TASK));
+	for (cpu = 0; cpu < nr_cpus; cpu++) {
+		current->cpu = cpu;
+		for (i = 0; i < 50; i++)
+			model_free(&objects[--n], CTX_TASK);
+		check_budget();
+		EXPECT(pcpu_cache_held_bytes(&pcpu_main) <= pcpu_main.cache_total_bytes);
+	}
+	bytes = pcpu_slots_to_bytes(world_taken_slots() - world_used_slots());
+	SHIM_ASSERT(bytes <= pcpu_main.cache_total_bytes, "%lu bytes at hand", bytes);
+	EXPECT(held() > 0);
+	/* Memory pressure: all of it goes at the next pass. */
+	WRITE_ONCE(pcpu_main.balance_pressure, true);
+	pcpu_balance_pass(&pcpu_main);
+	EXPECT_EQ(held(), 0);
+	current->cpu = 0;
+	expect_idle();
+	world_shutdown();
+}
+
+/* A bin that serves is left alone; one that does not goes. */
+TEST(cache_ages)
+{
+	struct object used, unused;
+	unsigned int pass;
+
+	boot_with_cache(NR_CPUS_HERE);
+	EXPECT(model_alloc(&used, 64, 8, false, GFP_KERNEL, CTX_TASK));
+	EXPECT(model_alloc(&unused, 128, 8, false, GFP_KERNEL, CTX_TASK));
+	model_free(&unused, CTX_TASK);
+	model_free(&used, CTX_TASK);
+	for (pass = 0; pass < 10; pass++) {
+		EXPECT(model_alloc(&used, 64, 8, false, GFP_KERNEL, CTX_TASK));
+		model_free(&used, CTX_TASK);
+		sim_advance(HZ);
+		EXPECT(sim_run_due_work() > 0);
+		EXPECT_EQ(held(), 1);
+	}
+	expect_idle();
+	world_shutdown();
+}
+
+/*
+ * A bin that runs dry is refilled with several areas, but only up to what there
+ * was: growth takes one by one, and so does not spread what belongs together.
+ */
+TEST(cache_refills_up_to_the_peak)
+{
+	unsigned int n;
+	u64 peak;
+
+	boot_with_cache(NR_CPUS_HERE);
+	for (n = 0; n < 1000; n++) {
+		EXPECT(model_alloc(&objects[n], 64, 8, false, GFP_KERNEL, CTX_TASK));
+		EXPECT_EQ(held(), 0);
+	}
+	peak = pcpu_main.peak_areas;
+	while (n > 400)
+		model_free(&objects[--n], CTX_TASK);
+	while (n < 1000) {
+		EXPECT(model_alloc(&objects[n++], 64, 8, false, GFP_KERNEL, CTX_TASK));
+		EXPECT_EQ(pcpu_main.peak_areas, peak);
+	}
+	EXPECT(hits() > 500);
+	while (n)
+		model_free(&objects[--n], CTX_TASK);
+	expect_idle();
+	world_shutdown();
+}
+
+/* More sizes than bins: bins change their size, and areas do not get lost. */
+TEST(cache_more_sizes_than_bins)
+{
+	unsigned int round, i, n;
+
+	boot_with_cache(NR_CPUS_HERE);
+	for (round = 0; round < test_scaled(200); round++) {
+		for (n = 0; n < 100; n++)
+			EXPECT(model_alloc(&objects[n], 4 * sim_between(1, 60), 4, false,
+					   GFP_KERNEL, CTX_TASK));
+		for (i = 0; i < 100; i++)
+			model_free(&objects[--n], CTX_TASK);
+		check_budget();
+	}
+	expect_idle();
+	world_shutdown();
+}
+
+static size_t taken_over_bytes;
+static int windows_until;
+
+/* While an area is being put, its bin is drained and becomes that of another size. */
+static void take_over(void)
+{
+	struct object object;
+
+	if (windows_until-- != 0)
+		return;
+	pcpu_cache_drain(&pcpu_main, true);
+	EXPECT(model_alloc(&object, taken_over_bytes, 4, false, GFP_NOWAIT, CTX_HARDIRQ));
+	EXPECT(pcpu_bin_of(taken_over_bytes / 4)->nr_slots == taken_over_bytes / 4);
+	model_free(&object, CTX_HARDIRQ);
+	pcpu_cache_drain(&pcpu_main, true);
+}
+
+/* In each window that a free has, in turn. */
+TEST(cache_bin_changes_while_put)
+{
+	unsigned int nr_slots = 17, window, nr_strays = 0;
+	struct object small, large, next;
+
+	while (hash_32(nr_slots, PCPU_CACHE_BIN_BITS) != hash_32(16, PCPU_CACHE_BIN_BITS))
+		nr_slots++;
+	taken_over_bytes = 4 * nr_slots;
+	for (window = 0; window < 8; window++) {
+		/* No bin has a size yet. */
+		memset(pcpu_caches, 0, sizeof(pcpu_caches));
+		boot_with_cache(NR_CPUS_HERE);
+		EXPECT(model_alloc(&small, 64, 8, false, GFP_KERNEL, CTX_TASK));
+		model_free(&small, CTX_TASK);
+		EXPECT(model_alloc(&small, 64, 8, false, GFP_KERNEL, CTX_TASK));
+		/* What takes the small one's place for a large one overlaps this. */
+		EXPECT(model_alloc(&next, 4, 4, false, GFP_KERNEL, CTX_TASK));
+		EXPECT_EQ(address(&next), address(&small) + 64);
+		windows_until = window;
+		sim.on_window = take_over;
+		model_free(&small, CTX_TASK);
+		sim.on_window = NULL;
+		if (windows_until < 0)
+			nr_strays += held() && pcpu_bin_of(nr_slots)->top;
+		EXPECT(model_alloc(&large, taken_over_bytes, 4, false, GFP_KERNEL, CTX_TASK));
+		model_check_pattern(&next);
+		model_free(&large, CTX_TASK);
+		model_free(&next, CTX_TASK);
+		expect_idle();
+		world_shutdown();
+	}
+	EXPECT(nr_strays > 0);
+}
+
+/* ---- anything may happen in between --------------------------------------------- */
+
+static void one_step(void)
+{
+	static const struct {
+		size_t size, align;
+	} kinds[] = {
+		{ 8, 8 }, { 64, 8 }, { 64, 64 }, { 64, 4 }, { 256, 8 }, { 12, 4 }, { 520, 8 },
+		{ 2048, 4096 },
+	};
+	unsigned int kind = sim_below(ARRAY_SIZE(kinds)), i;
+	struct object object;
+
+	current->cpu = sim_below(NR_CPUS_HERE);
+	/* Seldom: so many sizes that bins change theirs. */
+	if (!sim_below(50)) {
+		for (i = 0; i < 40 && nr_objects < MAX_OBJECTS; i++)
+			if (model_alloc(&object, 4 * sim_between(1, 500), 4, false, GFP_NOWAIT,
+					CTX_TASK))
+				objects[nr_objects++] = object;
+	}
+	if (nr_objects < MAX_OBJECTS && sim_below(100) < (nr_objects < 200 ? 60 : 45)) {
+		if (model_alloc(&object, kinds[kind].size, kinds[kind].align, false, GFP_ATOMIC,
+				CTX_TASK))
+			objects[nr_objects++] = object;
+	} else if (nr_objects) {
+		i = sim_below(nr_objects);
+		object = objects[i];
+		objects[i] = objects[--nr_objects];
+		model_free(&object, CTX_TASK);
+	}
+}
+
+static void window(void)
+{
+	switch (sim_below(24)) {
+	case 0:
+		sim_advance(sim_below(HZ));
+		sim_run_due_work();
+		break;
+	case 1:
+		pcpu_cache_drain(&pcpu_main, sim_below(2));
+		break;
+	case 2:
+		pcpu_cache_age(&pcpu_main);
+		break;
+	case 3 ... 8:
+		one_step();
+		break;
+	}
+}
+
+TEST(cache_windows)
+{
+	unsigned int step;
+
+	boot_with_cache(NR_CPUS_HERE);
+	sim.on_window = window;
+	for (step = 0; step < test_scaled(200000); step++) {
+		one_step();
+		if (!(step % 64)) {
+			check_budget();
+			world_check();
+		}
+	}
+	sim.on_window = NULL;
+	while (nr_objects)
+		model_free(&objects[--nr_objects], CTX_TASK);
+	current->cpu = 0;
+	expect_idle();
+	world_shutdown();
+}
