@@ -71,6 +71,29 @@ void pcpu_balance_kick(struct pcpu_allocator *pa, bool urgent)
 		mod_delayed_work(system_dfl_wq, &pa->balance_work, 0);
 }
 
+/**
+ * pcpu_balance_drain_later - have the worker look after what is kept at hand
+ * @pa: the allocator
+ *
+ * Context: any but NMI, no lock.
+ */
+void pcpu_balance_drain_later(struct pcpu_allocator *pa)
+{
+	/*
+	 * Ordered before the look at what is queued: either the worker that is
+	 * about to begin sees the flag, or it is called once more.
+	 */
+	if (!xchg(&pa->balance_drain, true))
+		pcpu_balance_kick(pa, false);
+}
+
+/* A refill, or a bin that has taken budget and not used it, tells nobody else. */
+static void pcpu_balance_watch_cache(struct pcpu_allocator *pa)
+{
+	if (pcpu_cache_held_bytes(pa) && !READ_ONCE(pa->balance_drain))
+		pcpu_balance_drain_later(pa);
+}
+
 /* Chunks that come with their pages are kept only where the reserve needs one. */
 static bool pcpu_balance_wants_chunk(const struct pcpu_allocator *pa)
 {
@@ -102,6 +125,7 @@ void pcpu_balance_after_alloc(struct pcpu_allocator *pa, const struct pcpu_reque
 	}
 	if (low_rows || missed || pcpu_balance_wants_chunk(pa))
 		pcpu_balance_kick(pa, true);
+	pcpu_balance_watch_cache(pa);
 }
 
 /* Spare chunks to leave: one more than is filled up to, so that the border costs no work. */
@@ -136,18 +160,7 @@ void pcpu_balance_after_free(struct pcpu_allocator *pa)
 {
 	if (pcpu_balance_has_surplus(pa))
 		pcpu_balance_kick(pa, false);
-}
-
-/**
- * pcpu_balance_drain_later - have the worker look after what is kept at hand
- * @pa: the allocator
- *
- * Context: any but NMI, no lock.
- */
-void pcpu_balance_drain_later(struct pcpu_allocator *pa)
-{
-	WRITE_ONCE(pa->balance_drain, true);
-	pcpu_balance_kick(pa, false);
+	pcpu_balance_watch_cache(pa);
 }
 
 /*
@@ -162,8 +175,6 @@ static void pcpu_balance_adapt(struct pcpu_allocator *pa, bool quiet)
 	spin_lock_irqsave(&pa->lock, flags);
 	used = pa->nonblock_rows;
 	pa->nonblock_rows = 0;
-	if (quiet)
-		pa->peak_areas = pa->counts.nr_alloc - pa->counts.nr_dealloc;
 	spin_unlock_irqrestore(&pa->lock, flags);
 
 	if (quiet)
@@ -245,12 +256,17 @@ static void pcpu_balance_try_fill(struct pcpu_allocator *pa)
 /* What is at hand: all of it under pressure, else what nobody used of late. */
 static void pcpu_balance_drain(struct pcpu_allocator *pa, bool pressure)
 {
-	if (!xchg(&pa->balance_drain, false))
-		return;
-	if (pressure)
-		pcpu_cache_drain(pa, true);
-	else if (pcpu_cache_age(pa))
-		WRITE_ONCE(pa->balance_drain, true);
+	unsigned long flags;
+
+	if (xchg(&pa->balance_drain, false)) {
+		if (pressure)
+			pcpu_cache_drain(pa, true);
+		else if (pcpu_cache_age(pa))
+			WRITE_ONCE(pa->balance_drain, true);
+	}
+	spin_lock_irqsave(&pa->lock, flags);
+	pa->peak_areas = pa->counts.nr_alloc - pa->counts.nr_dealloc;
+	spin_unlock_irqrestore(&pa->lock, flags);
 }
 
 /**

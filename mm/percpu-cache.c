@@ -46,18 +46,31 @@ DEFINE_PER_CPU_ALIGNED(struct pcpu_cache, pcpu_caches);
 
 /* ---- the budget ----------------------------------------------------------------- */
 
+/* What a bin takes of the budget at a time. */
+static int pcpu_bin_more_bytes(unsigned int size_bytes)
+{
+	return min(PCPU_CACHE_GROW_BYTES, PCPU_CACHE_DEPTH * size_bytes);
+}
+
+/* It may have room for one more area; nothing is taken. */
+static bool pcpu_bin_may_grow(struct pcpu_allocator *pa, struct pcpu_bin *bin,
+			      unsigned int size_bytes)
+{
+	return READ_ONCE(bin->top) < PCPU_CACHE_DEPTH &&
+	       (pcpu_bin_affords(bin, size_bytes) ||
+		atomic_read(&pa->cache_budget_bytes) >= pcpu_bin_more_bytes(size_bytes));
+}
+
 /* Room for one more area; takes more of the budget where it has to. */
 static bool pcpu_bin_has_room(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 			      unsigned int size_bytes)
 {
-	int more = min(PCPU_CACHE_GROW_BYTES, PCPU_CACHE_DEPTH * size_bytes);
+	int more = pcpu_bin_more_bytes(size_bytes);
 
-	if (READ_ONCE(bin->top) >= PCPU_CACHE_DEPTH)
+	if (!pcpu_bin_may_grow(pa, bin, size_bytes))
 		return false;
 	if (pcpu_bin_affords(bin, size_bytes))
 		return true;
-	if (atomic_read(&pa->cache_budget_bytes) < more)
-		return false;
 	if (atomic_sub_return(more, &pa->cache_budget_bytes) < 0) {
 		atomic_add(more, &pa->cache_budget_bytes);
 		return false;
@@ -217,11 +230,12 @@ bool pcpu_cache_refill(struct pcpu_allocator *pa, struct pcpu_request *req)
 	nr = min(PCPU_REFILL_BYTES / size_bytes, PCPU_REFILL_AREAS);
 	if (nr < 2 || nr_misses < PCPU_REFILL_MISSES ||
 	    !IS_ALIGNED(size_bytes, req->want.align_bytes) ||
-	    !pcpu_bin_has_room(pa, bin, size_bytes))
+	    !pcpu_bin_may_grow(pa, bin, size_bytes))
 		return false;
 	nr = pcpu_chunk_take_run(pa, req, nr);
 	if (!nr)
 		return false;
+	WRITE_ONCE(bin->nr_refilled, READ_ONCE(bin->nr_refilled) + nr - 1);
 	/* So that they are handed out from the lowest on. */
 	next = req->area;
 	for (next.slot += nr * req->nr_slots; --nr;) {
@@ -270,7 +284,7 @@ bool pcpu_cache_get_slow(struct pcpu_allocator *pa, const struct pcpu_want *want
 /* Has it served since the worker looked last? */
 static bool pcpu_bin_is_idle(struct pcpu_bin *bin)
 {
-	unsigned int nr_hits = READ_ONCE(bin->nr_hits);
+	unsigned long nr_hits = READ_ONCE(bin->nr_hits);
 	bool idle = nr_hits == bin->seen_hits;
 
 	bin->seen_hits = nr_hits;
@@ -324,7 +338,8 @@ static bool pcpu_cache_drain_one(struct pcpu_allocator *pa, struct pcpu_cache *c
  * @pa: the allocator
  * @all_cpus: of every CPU, not only of the one it runs on
  *
- * Context: any but NMI; takes the lock for a few areas at a time.
+ * Context: any but NMI, with @all_cpus it may sleep; takes the lock for a few
+ * areas at a time.
  * Return: true if there was anything
  */
 bool pcpu_cache_drain(struct pcpu_allocator *pa, bool all_cpus)
@@ -336,36 +351,37 @@ bool pcpu_cache_drain(struct pcpu_allocator *pa, bool all_cpus)
 		return false;
 	if (!all_cpus)
 		return pcpu_cache_drain_one(pa, raw_cpu_ptr(&pcpu_caches));
-	for_each_possible_cpu(cpu)
+	for_each_possible_cpu(cpu) {
 		drained |= pcpu_cache_drain_one(pa, &per_cpu(pcpu_caches, cpu));
+		cond_resched();
+	}
 	return drained;
 }
 
 /**
  * pcpu_cache_count - figures for debugfs
  * @pa: the allocator
- * @nr_held: set to the areas at hand on all CPUs
  *
- * Return: requests served from what was at hand, approximately
+ * Return: sums over the bins of all CPUs, approximately
  */
-unsigned long pcpu_cache_count(struct pcpu_allocator *pa, unsigned long *nr_held)
+struct pcpu_cache_figures pcpu_cache_count(struct pcpu_allocator *pa)
 {
-	unsigned long nr_hits = 0;
+	struct pcpu_cache_figures sum = {};
 	unsigned int cpu, i, j;
 
-	*nr_held = 0;
 	if (!pa->cache_max_bytes)
-		return 0;
+		return sum;
 	for_each_possible_cpu(cpu) {
 		for (i = 0; i < PCPU_CACHE_BINS; i++) {
 			struct pcpu_bin *bin = &per_cpu(pcpu_caches, cpu).bin[i];
 
-			nr_hits += READ_ONCE(bin->nr_hits);
+			sum.nr_hits += READ_ONCE(bin->nr_hits);
+			sum.nr_refilled += READ_ONCE(bin->nr_refilled);
 			for (j = 0; j < PCPU_CACHE_DEPTH; j++)
-				*nr_held += !!READ_ONCE(bin->entry[j]);
+				sum.nr_held += !!READ_ONCE(bin->entry[j]);
 		}
 	}
-	return nr_hits;
+	return sum;
 }
 
 /**

@@ -33,6 +33,9 @@
  */
 #define PCPU_MAX_MISSES		2
 #define PCPU_MAX_BAD_RUNS	2
+/* The same before a request fails: interrupts are disabled meanwhile. */
+#define PCPU_LAST_CHUNKS	8
+#define PCPU_LAST_BAD_RUNS	128
 /* Rows that one TLB flush covers at most. */
 #define PCPU_GIVE_BACK_BATCH	64
 
@@ -233,10 +236,11 @@ static bool pcpu_take_present(struct pcpu_allocator *pa, struct pcpu_request *re
 	return false;
 }
 
-/* Before a request fails: each run that is there, however long that takes. */
+/* Before a request fails: look longer for a run that is aligned well enough. */
 static bool pcpu_take_last(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
 	unsigned int class = pcpu_fit_class(req->run_slots);
+	unsigned int nr_missed = 0;
 	struct pcpu_chunk *chunk;
 	bool taken = false;
 	unsigned long flags;
@@ -244,8 +248,8 @@ static bool pcpu_take_last(struct pcpu_allocator *pa, struct pcpu_request *req)
 	spin_lock_irqsave(&pa->lock, flags);
 	for_each_set_bit_from(class, pa->fit_mask, PCPU_NR_FIT_CLASSES) {
 		list_for_each_entry(chunk, &pa->fit[class], fit_link) {
-			taken = pcpu_take_in(pa, req, chunk, UINT_MAX);
-			if (taken)
+			taken = pcpu_take_in(pa, req, chunk, PCPU_LAST_BAD_RUNS);
+			if (taken || ++nr_missed == PCPU_LAST_CHUNKS)
 				goto out;
 		}
 	}
@@ -712,12 +716,13 @@ void __init pcpu_chunk_add_boot(struct pcpu_allocator *pa, struct pcpu_chunk *ch
 
 static void pcpu_index_add(struct pcpu_allocator *pa, struct pcpu_chunk *chunk)
 {
-	unsigned long bucket_bytes = 1UL << pa->index_shift;
-	unsigned long addr = round_down(chunk->base_addr, bucket_bytes);
+	unsigned long number = chunk->base_addr >> pa->index_shift;
+	unsigned long last = (chunk->base_addr + pa->geo.unit_bytes - 1) >> pa->index_shift;
 	unsigned int i;
 
-	for (i = 0; addr < chunk->base_addr + pa->geo.unit_bytes; addr += bucket_bytes, i++)
-		hlist_add_head_rcu(&chunk->index[i].node, pcpu_index_bucket(pa, addr));
+	for (i = 0; number <= last; number++, i++)
+		hlist_add_head_rcu(&chunk->index[i].node,
+				   pcpu_index_bucket(pa, number << pa->index_shift));
 }
 
 static void pcpu_index_del(struct pcpu_chunk *chunk)
@@ -1036,7 +1041,7 @@ int pcpu_chunk_alloc(struct pcpu_allocator *pa, struct pcpu_request *req)
 		if (err)
 			break;
 	}
-	if (err == -ENOMEM && !req->want.reserved && pcpu_take_last(pa, req))
+	if (err == -ENOMEM && req->fail != PCPU_FAIL_RESERVED && pcpu_take_last(pa, req))
 		err = 0;
 	if (!err)
 		req->fail = PCPU_FAIL_NOT;

@@ -745,6 +745,7 @@ bool pcpu_chunk_retire_spare(struct pcpu_allocator *pa, unsigned int keep_chunks
  * @budget_bytes: A: its part of the budget
  * @nr_hits: requests served; approximate, as nothing keeps interrupts out
  * @nr_misses: requests that found it empty, likewise
+ * @nr_refilled: areas taken ahead of requests, likewise
  * @nr_conflicts: requests of other sizes that wanted it, likewise
  * @seen_hits: W: @nr_hits when the worker looked last
  * @entry: A: 0, or the address of an area that is taken and not live
@@ -753,10 +754,11 @@ struct pcpu_bin {
 	unsigned int nr_slots;
 	unsigned int top;
 	atomic_t budget_bytes;
-	unsigned int nr_hits;
 	unsigned int nr_misses;
+	unsigned long nr_hits;
+	unsigned long nr_refilled;
 	unsigned int nr_conflicts;
-	unsigned int seen_hits;
+	unsigned long seen_hits;
 	unsigned long entry[PCPU_CACHE_DEPTH];
 };
 
@@ -766,13 +768,25 @@ struct pcpu_cache {
 
 DECLARE_PER_CPU_ALIGNED(struct pcpu_cache, pcpu_caches);
 
+/**
+ * struct pcpu_cache_figures - what debugfs shows of all bins
+ * @nr_held: areas at hand
+ * @nr_hits: requests served
+ * @nr_refilled: areas taken ahead of requests
+ */
+struct pcpu_cache_figures {
+	unsigned long nr_held;
+	unsigned long nr_hits;
+	unsigned long nr_refilled;
+};
+
 bool pcpu_cache_put_slow(struct pcpu_allocator *pa, const struct pcpu_area *area);
 bool pcpu_cache_get_slow(struct pcpu_allocator *pa, const struct pcpu_want *want,
 			 struct pcpu_area *area);
 bool pcpu_cache_refill(struct pcpu_allocator *pa, struct pcpu_request *req);
 bool pcpu_cache_drain(struct pcpu_allocator *pa, bool all_cpus);
 bool pcpu_cache_age(struct pcpu_allocator *pa);
-unsigned long pcpu_cache_count(struct pcpu_allocator *pa, unsigned long *nr_held);
+struct pcpu_cache_figures pcpu_cache_count(struct pcpu_allocator *pa);
 unsigned int pcpu_cache_held_bytes(const struct pcpu_allocator *pa);
 void pcpu_cache_enable(struct pcpu_allocator *pa, unsigned long ram_pages);
 

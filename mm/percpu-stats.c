@@ -100,10 +100,11 @@ static void pcpu_show_totals(struct seq_file *m, struct pcpu_allocator *pa)
 {
 	unsigned int nr_rows_in[PCPU_NR_ROW_STATES];
 	unsigned int nr_chunks, nr_spare_chunks, nr_empty_rows, reserve_rows;
-	unsigned long nr_hits, nr_cached;
+	struct pcpu_cache_figures cache;
 	struct pcpu_counts counts;
+	u64 nr_made, nr_live;
 
-	nr_hits = pcpu_cache_count(pa, &nr_cached);
+	cache = pcpu_cache_count(pa);
 	spin_lock_irq(&pa->lock);
 	counts = pa->counts;
 	nr_chunks = pa->nr_chunks;
@@ -114,10 +115,16 @@ static void pcpu_show_totals(struct seq_file *m, struct pcpu_allocator *pa)
 	spin_unlock_irq(&pa->lock);
 
 	pcpu_show_title(m, "Global Stats");
-	/* To callers an area at hand is freed. */
-	pcpu_show(m, "nr_alloc", counts.nr_alloc + nr_hits);
-	pcpu_show(m, "nr_dealloc", counts.nr_dealloc + nr_hits + nr_cached);
-	pcpu_show(m, "nr_cur_alloc", counts.nr_alloc - counts.nr_dealloc - nr_cached);
+	/*
+	 * To callers an area at hand is freed, and one that was taken ahead of
+	 * them was not allocated before it served.
+	 */
+	nr_live = counts.nr_alloc - counts.nr_dealloc;
+	nr_live -= min_t(u64, cache.nr_held, nr_live);
+	nr_made = counts.nr_alloc + cache.nr_hits - cache.nr_refilled;
+	pcpu_show(m, "nr_alloc", nr_made);
+	pcpu_show(m, "nr_dealloc", nr_made - nr_live);
+	pcpu_show(m, "nr_cur_alloc", nr_live);
 	pcpu_show(m, "nr_max_alloc", counts.nr_max_alloc);
 	/* The first chunk is one of them, and not in the allocator's figures. */
 	pcpu_show(m, "nr_chunks", nr_chunks + 1);
@@ -127,8 +134,9 @@ static void pcpu_show_totals(struct seq_file *m, struct pcpu_allocator *pa)
 	pcpu_show(m, "empty_pop_pages", nr_empty_rows);
 	pcpu_show(m, "nr_spare_chunks", nr_spare_chunks);
 	pcpu_show(m, "reserve_rows", reserve_rows);
-	pcpu_show(m, "nr_cached", nr_cached);
-	pcpu_show(m, "nr_cache_hits", nr_hits);
+	pcpu_show(m, "nr_cached", cache.nr_held);
+	pcpu_show(m, "nr_cache_hits", cache.nr_hits);
+	pcpu_show(m, "nr_cache_refilled", cache.nr_refilled);
 	pcpu_show(m, "nr_bad_frees", atomic_read(&pa->nr_bad_frees));
 	pcpu_show_rows(m, nr_rows_in);
 	seq_putc(m, '\n');

@@ -261,7 +261,8 @@ static noinline bool pcpu_want_serve(struct pcpu_allocator *pa, const struct pcp
 	req.may_populate = pcpu_may_populate(pa, req.may_block);
 	err = pcpu_cache_refill(pa, &req) ? 0 : pcpu_chunk_alloc(pa, &req);
 	/* Before it fails, what others keep at hand. */
-	if (unlikely(err == -ENOMEM) && pcpu_cache_drain(pa, req.may_block))
+	if (unlikely(err == -ENOMEM) && req.fail != PCPU_FAIL_RESERVED &&
+	    pcpu_cache_drain(pa, req.may_block))
 		err = pcpu_chunk_alloc(pa, &req);
 	pcpu_balance_after_alloc(pa, &req);
 	if (err)

@@ -21,17 +21,12 @@ static void boot_with_cache(unsigned int nr_cpus)
 
 static unsigned int held(void)
 {
-	unsigned long nr_held;
-
-	pcpu_cache_count(&pcpu_main, &nr_held);
-	return nr_held;
+	return pcpu_cache_count(&pcpu_main).nr_held;
 }
 
 static unsigned long hits(void)
 {
-	unsigned long nr_held;
-
-	return pcpu_cache_count(&pcpu_main, &nr_held);
+	return pcpu_cache_count(&pcpu_main).nr_hits;
 }
 
 /* The budget is whole: what is not in it, the bins have. */
@@ -208,6 +203,57 @@ TEST(cache_refills_up_to_the_peak)
 	EXPECT(hits() > 500);
 	while (n)
 		model_free(&objects[--n], CTX_TASK);
+	expect_idle();
+	world_shutdown();
+}
+
+/* What a refill has put at hand goes back, though nothing is freed after it. */
+TEST(cache_refill_calls_the_worker)
+{
+	unsigned int n;
+
+	boot_with_cache(NR_CPUS_HERE);
+	for (n = 0; n < 400; n++)
+		EXPECT(model_alloc(&objects[n], 64, 8, false, GFP_KERNEL, CTX_TASK));
+	while (n > 100)
+		model_free(&objects[--n], CTX_TASK);
+	pcpu_cache_drain(&pcpu_main, true);
+	WRITE_ONCE(pcpu_main.balance_drain, false);
+	while (sim_work_pending())
+		cancel_delayed_work_sync(&pcpu_main.balance_work);
+	while (!held())
+		EXPECT(model_alloc(&objects[n++], 64, 8, false, GFP_KERNEL, CTX_TASK));
+	expect_idle();
+	while (n)
+		model_free(&objects[--n], CTX_TASK);
+	expect_idle();
+	world_shutdown();
+}
+
+/* CPUs that only allocate do not take the budget from the one that could use it. */
+TEST(cache_budget_is_not_starved)
+{
+	unsigned int nr_cpus = IS_ENABLED(CONFIG_SMP) ? 64 : 1, cpu, i, n = 0;
+	unsigned long before;
+
+	boot_with_cache(nr_cpus);
+	for (cpu = 0; cpu < nr_cpus; cpu++) {
+		current->cpu = cpu;
+		for (i = 0; i < 16 * 6; i++)
+			EXPECT(model_alloc(&objects[n++ % MAX_OBJECTS], 64 + i % 16 * 60, 4, false,
+					   GFP_KERNEL, CTX_TASK));
+		if (n >= MAX_OBJECTS - 100)
+			break;
+	}
+	before = hits();
+	for (i = 0; i < 100; i++) {
+		EXPECT(model_alloc(&objects[n], 64, 8, false, GFP_KERNEL, CTX_TASK));
+		model_free(&objects[n], CTX_TASK);
+	}
+	EXPECT(hits() >= before + 90);
+	while (n)
+		model_free(&objects[--n], CTX_TASK);
+	current->cpu = 0;
 	expect_idle();
 	world_shutdown();
 }
