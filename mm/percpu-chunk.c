@@ -236,6 +236,19 @@ static bool pcpu_take_present(struct pcpu_allocator *pa, struct pcpu_request *re
 	return false;
 }
 
+/* Where chunks come with their pages, one that is empty: no search could miss it. */
+static bool pcpu_take_spare(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	struct pcpu_chunk *chunk;
+
+	lockdep_assert_held(&pa->lock);
+
+	if (!pa->backend->rows_fixed)
+		return false;
+	chunk = list_first_entry_or_null(&pa->spare, struct pcpu_chunk, grow_link);
+	return chunk && pcpu_take_in(pa, req, chunk, 1);
+}
+
 /* Before a request fails: look longer for a run that is aligned well enough. */
 static bool pcpu_take_last(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
@@ -910,7 +923,7 @@ static enum pcpu_step pcpu_try(struct pcpu_allocator *pa, struct pcpu_request *r
 		req->fail = PCPU_FAIL_RESERVED;
 		return PCPU_STEP_FAIL;
 	}
-	if (pcpu_take_present(pa, req))
+	if (pcpu_take_present(pa, req) || pcpu_take_spare(pa, req))
 		return PCPU_STEP_DONE;
 	if (req->may_populate && pcpu_find_place(pa, req, place)) {
 		if (place->nr_rows > req->nr_rows)

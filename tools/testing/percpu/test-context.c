@@ -105,6 +105,36 @@ TEST(nonblocking_page_bound)
 }
 #endif
 
+/*
+ * Chunks whose runs are long enough and badly aligned: they do not keep a request
+ * from finding the chunk that was built for it.
+ */
+TEST(aligned_among_misaligned)
+{
+	const unsigned int nr = 8;
+	size_t unit_bytes;
+	unsigned int i, nr_chunks;
+
+	world_boot(&(struct world){ .nr_cpus = IS_ENABLED(CONFIG_SMP) ? 2 : 1,
+				    .static_bytes = 20000, .dyn_bytes = 512 });
+	unit_bytes = pcpu_main.geo.unit_bytes;
+	if (unit_bytes < 4 * PAGE_SIZE)
+		test_skip("a unit is too small");
+	for (i = 0; i < nr; i++) {
+		EXPECT(model_alloc(&objects[i], 1024, 4, false, GFP_KERNEL, CTX_TASK));
+		EXPECT(model_alloc(&objects[nr + i], unit_bytes - 1024, 4, false, GFP_KERNEL,
+				   CTX_TASK));
+	}
+	while (i)
+		model_free(&objects[nr + --i], CTX_TASK);
+	nr_chunks = pcpu_main.nr_chunks;
+	EXPECT(model_alloc(&objects[nr], unit_bytes - 2048, PAGE_SIZE, false, GFP_KERNEL,
+			   CTX_TASK));
+	EXPECT(pcpu_main.nr_chunks <= nr_chunks + 1);
+	free_n(nr + 1);
+	world_shutdown();
+}
+
 /* Nothing is ready and the worker does not run: refused at once, quietly. */
 TEST(nonblocking_without_worker)
 {
