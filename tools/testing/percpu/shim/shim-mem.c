@@ -17,7 +17,10 @@
 
 #include "sim.h"
 
-#define SHIM_SPACE_MAX	(1UL << 36)
+#ifndef SHIM_SPACE_BITS
+#define SHIM_SPACE_BITS	36
+#endif
+#define SHIM_SPACE_MAX	BIT(SHIM_SPACE_BITS)
 #define SHIM_NR_SPACES	4096
 #define SHIM_ADDR_STALE	1UL
 
