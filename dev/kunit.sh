@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Run the KUnit tests of the percpu allocator through the kernel's kunit.py.
 #
-#   dev/kunit.sh [NAME]...     all of these without NAME:
+#   dev/kunit.sh [NAME]...     without NAME: all of these but those on demand
 #     um-up      UML, 1 CPU: chunks in lowmem (percpu-km)
 #     um-smp2    UML, 2 CPUs: chunks in vmalloc space (percpu-vm)
 #     um-smp64   UML, 64 CPUs, 60 of them never online: they are threads of the
@@ -11,6 +11,10 @@
 #                memcg and allocation profiling; then the kernel's own percpu
 #                tests (lib/percpu_test.c, lib/test_vmalloc.c) and what
 #                dev/kunit/init looks at
+#     x86-rt     the same with PREEMPT_RT, without KASAN; on demand
+#     x86-rt-page  that kernel, its first chunk made of single pages
+#                (percpu_alloc=page, which x86-64 with KASAN does not survive:
+#                shadow for early vmalloc areas is not there); on demand
 #
 # TREE=DIR tests another Linux 7.3 tree; it must have lib/tests/percpu_kunit.c
 # (build/linux-stock has: "dev/tree.sh stock").
@@ -28,8 +32,8 @@ die() { echo "kunit: $*" >&2; exit 2; }
 [ $# -gt 0 ] || set -- um-up um-smp2 um-smp64 x86
 for name; do
 	case $name in
-	um-up | um-smp2 | um-smp64 | x86) ;;
-	*) die "there is no '$name'; there are um-up, um-smp2, um-smp64 and x86" ;;
+	um-up | um-smp2 | um-smp64 | x86 | x86-rt | x86-rt-page) ;;
+	*) die "there is no '$name'; there are um-up, um-smp2, um-smp64, x86, x86-rt and x86-rt-page" ;;
 	esac
 done
 
@@ -48,11 +52,15 @@ fi
 built=
 build() {
 	kernel=$top/build/out/kunit-$1$suffix
-	config=dev/configs/kunit-$1.config
+	config=dev/configs/kunit-${1%-rt}.config
 	case " $built " in *" $1 "*) return ;; esac
 	built="$built $1"
 	mkdir -p "$kernel"
-	cp "$config" "$kernel/kunit.config"
+	case $1 in
+	*-rt)	grep -v -E 'KASAN|CONFIG_PREEMPT=' "$config" > "$kernel/kunit.config"
+		echo CONFIG_PREEMPT_RT=y >> "$kernel/kunit.config" ;;
+	*)	cp "$config" "$kernel/kunit.config" ;;
+	esac
 	if [ -e "$tree/lib/tests/percpu_internal_kunit.c" ]; then
 		echo CONFIG_PERCPU_INTERNAL_KUNIT_TEST=y >> "$kernel/kunit.config"
 	fi
@@ -131,7 +139,7 @@ run() {
 	errors=$(number errors)
 	f=$((f + ${errors:-0}))
 
-	if [ "$name" = x86 ]; then
+	if [ "${name#x86}" != "$name" ]; then
 		sed -n 's/^init: /  &/p' "$out/kunit.log"
 		p=$((p + $(grep -c '^init: ok' "$out/kunit.log" || :)))
 		f=$((f + $(grep -c '^init: FAILED' "$out/kunit.log" || :)))
@@ -163,13 +171,14 @@ for name; do
 		build um-smp ARCH=um linux
 		run um-smp64 --kernel_args=ncpus=64 --kernel_args=seccomp=on \
 			--kernel_args=maxcpus=4 ;;
-	x86)
-		build x86 ARCH=x86_64 bzImage modules
+	x86*)
+		build ${name%-page} ARCH=x86_64 bzImage modules
 		initramfs
 		qemu
-		run x86 --arch=x86_64 --qemu_config="$top/dev/kunit/x86_64.py" \
+		run $name --arch=x86_64 --qemu_config="$top/dev/kunit/x86_64.py" \
 			--qemu_args="-smp 4,sockets=4 -initrd $kernel/initramfs" \
-			--kernel_args=panic=-1 ;;
+			--kernel_args=panic=-1 \
+			$([ $name != x86-rt-page ] || echo --kernel_args=percpu_alloc=page) ;;
 	esac
 done
 
