@@ -61,10 +61,8 @@ struct pcpu_line {
 
 static void __init pcpu_line_end(struct pcpu_line *line)
 {
-	if (line->len && line->fatal)
-		pr_emerg("pcpu-alloc: %s\n", line->text);
-	else if (line->len)
-		printk(KERN_DEBUG "pcpu-alloc: %s\n", line->text);
+	if (line->len)
+		printk("%spcpu-alloc: %s\n", line->fatal ? KERN_EMERG : KERN_DEBUG, line->text);
 	line->len = 0;
 }
 
