@@ -13,8 +13,8 @@
 #                dev/kunit/init looks at
 #     x86-rt     the same with PREEMPT_RT, without KASAN; on demand
 #     x86-rt-page  that kernel, its first chunk made of single pages
-#                (percpu_alloc=page, which x86-64 with KASAN does not survive:
-#                shadow for early vmalloc areas is not there); on demand
+#                (percpu_alloc=page; x86-64 with KASAN dies of that before it
+#                prints, why is not known); on demand
 #
 # TREE=DIR tests another Linux 7.3 tree; it must have lib/tests/percpu_kunit.c
 # (build/linux-stock has: "dev/tree.sh stock").

@@ -15,7 +15,7 @@ packages_of() {
 	uml)	echo gcc libc6-dev make flex bison bc libelf-dev ccache python3 perl rsync git ;;
 	qemu)	packages_of uml; echo qemu-system-x86 busybox-static cpio kmod libssl-dev ;;
 	check)	packages_of uml; echo coccinelle ;;
-	bench)	packages_of qemu; echo gnuplot-nox valgrind clang ;;
+	bench)	packages_of qemu; echo gnuplot-nox ;;
 	apply)	echo patch python3 ;;
 	*)	echo "packages.sh: unknown group '$1'" >&2; exit 2 ;;
 	esac

@@ -44,7 +44,7 @@ static void run_pairs(void)
 		free_percpu(__alloc_percpu_gfp(OBJECT_BYTES, 8, GFP_KERNEL));
 }
 
-/* The oldest of many is freed, one of another size comes: bins do not help. */
+/* Nothing is kept at hand: each takes and releases an area of the map. */
 static void run_misses(void)
 {
 	unsigned int i;
