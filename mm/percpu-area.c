@@ -435,15 +435,18 @@ static void pcpu_write_end(struct pcpu_area_map *map, unsigned int slot, bool se
  * @length: slots of each area, a divisor of @nr
  *
  * The areas are not live yet: nobody can free one before pcpu_area_enliven().
+ *
+ * Return: how many areas
  */
-void pcpu_area_take(struct pcpu_area_map *map, unsigned int slot, unsigned int nr,
-		    unsigned int length)
+unsigned int pcpu_area_take(struct pcpu_area_map *map, unsigned int slot, unsigned int nr,
+			    unsigned int length)
 {
-	unsigned int end = slot + nr;
+	unsigned int end = slot + nr, nr_areas = 0;
 
 	pcpu_area_close(map, slot, nr);
-	for (slot += length; slot <= end; slot += length)
+	for (slot += length; slot <= end; slot += length, nr_areas++)
 		pcpu_write_end(map, slot - 1, true);
+	return nr_areas;
 }
 
 /**

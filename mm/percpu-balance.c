@@ -354,13 +354,12 @@ void pcpu_balance_enable(struct pcpu_allocator *pa)
 static unsigned long pcpu_shrink_count(struct shrinker *shrinker, struct shrink_control *sc)
 {
 	struct pcpu_allocator *pa = shrinker->private_data;
-	unsigned int nr_rows = pcpu_peek(&pa->nr_empty_rows);
+	unsigned int nr_rows = pcpu_cache_held_bytes(pa) >> PAGE_SHIFT;
+	unsigned int nr_empty = pcpu_peek(&pa->nr_empty_rows);
 	unsigned int keep = max(pcpu_reserve_min_rows(pa), pcpu_first_empty_rows(pa));
 
-	if (pa->backend->rows_fixed)
-		return SHRINK_EMPTY;
-	nr_rows = nr_rows > keep ? nr_rows - keep : 0;
-	nr_rows += pcpu_cache_held_bytes(pa) >> PAGE_SHIFT;
+	if (!pa->backend->rows_fixed && nr_empty > keep)
+		nr_rows += nr_empty - keep;
 	return nr_rows ? (unsigned long)nr_rows * pa->geo.nr_cpus : SHRINK_EMPTY;
 }
 

@@ -22,8 +22,8 @@
  * drained: by the worker when the bin has not served a request for a while, or
  * under memory pressure.
  *
- * Calls the chunk layer.  No locks; every function works in any context but
- * NMI.
+ * Calls the chunk layer.  No locks; works in any context but NMI, except for what
+ * visits all CPUs.
  */
 #include "percpu-internal.h"
 
@@ -175,6 +175,14 @@ static struct pcpu_bin *pcpu_bin_search(struct pcpu_allocator *pa, unsigned int 
 	return pcpu_bin_claim(pa, bin, nr_slots);
 }
 
+/* What is wanted may be kept at hand, and this CPU has a bin for it. */
+static struct pcpu_bin *pcpu_bin_for(struct pcpu_allocator *pa, const struct pcpu_want *want)
+{
+	if (want->size_bytes > READ_ONCE(pa->cache_max_bytes) || want->reserved)
+		return NULL;
+	return pcpu_bin_search(pa, want->size_bytes >> PCPU_MIN_ALLOC_SHIFT);
+}
+
 /* ---- what the layers above call ------------------------------------------------- */
 
 /**
@@ -215,13 +223,10 @@ bool pcpu_cache_put_slow(struct pcpu_allocator *pa, const struct pcpu_area *area
  */
 bool pcpu_cache_refill(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
+	struct pcpu_bin *bin = pcpu_bin_for(pa, &req->want);
 	unsigned int size_bytes = req->want.size_bytes, nr, nr_misses;
 	struct pcpu_area next;
-	struct pcpu_bin *bin;
 
-	if (size_bytes > READ_ONCE(pa->cache_max_bytes) || req->want.reserved)
-		return false;
-	bin = pcpu_bin_search(pa, req->nr_slots);
 	if (!bin)
 		return false;
 	/* A few requests do not make a habit, and side by side is not aligned. */
@@ -247,27 +252,41 @@ bool pcpu_cache_refill(struct pcpu_allocator *pa, struct pcpu_request *req)
 	return true;
 }
 
+/*
+ * What does not suit and is of another size makes way.  If it is only not as well
+ * aligned, it stays for the next request, and this one is not served from here.
+ */
+static bool pcpu_bin_refuse(struct pcpu_allocator *pa, struct pcpu_bin *bin,
+			    const struct pcpu_want *want, const struct pcpu_area *area)
+{
+	bool misaligned = pcpu_slots_to_bytes(area->nr_slots) == want->size_bytes;
+
+	if (!misaligned || !bin || !pcpu_bin_push(bin, pcpu_area_addr(area)))
+		pcpu_chunk_release(pa, area, 1);
+	return misaligned;
+}
+
 /**
  * pcpu_cache_get_slow - pcpu_cache_get() where it is not all that simple
  * @pa: the allocator
  * @want: what is wanted
- * @area: the area that turned out not to suit, or with chunk NULL
+ * @area: an area that turned out not to suit, or its chunk is NULL
  *
- * Context: any but NMI; takes the lock to return what does not suit.
+ * Context: any but NMI; takes the lock to return areas of another size.
  * Return: true on success
  */
 bool pcpu_cache_get_slow(struct pcpu_allocator *pa, const struct pcpu_want *want,
 			 struct pcpu_area *area)
 {
-	struct pcpu_bin *bin;
+	struct pcpu_bin *bin = pcpu_bin_for(pa, want);
 	unsigned long addr;
 
-	if (area->chunk)
-		pcpu_chunk_release(pa, area, 1);
-	if (want->size_bytes > READ_ONCE(pa->cache_max_bytes) || want->reserved)
-		return false;
-	bin = pcpu_bin_search(pa, want->size_bytes >> PCPU_MIN_ALLOC_SHIFT);
-	while (bin && READ_ONCE(bin->top)) {
+	for (;;) {
+		if (area->chunk && pcpu_bin_refuse(pa, bin, want, area))
+			return false;
+		if (!bin || !READ_ONCE(bin->top))
+			return false;
+		area->chunk = NULL;
 		addr = pcpu_bin_pop(bin);
 		if (!addr || WARN_ON_ONCE(!pcpu_chunk_of_area(pa, addr, area)))
 			continue;
@@ -275,50 +294,7 @@ bool pcpu_cache_get_slow(struct pcpu_allocator *pa, const struct pcpu_want *want
 			WRITE_ONCE(bin->nr_hits, READ_ONCE(bin->nr_hits) + 1);
 			return true;
 		}
-		/* Of another size, or not as well aligned: make way. */
-		pcpu_chunk_release(pa, area, 1);
 	}
-	return false;
-}
-
-/* Has it served since the worker looked last? */
-static bool pcpu_bin_is_idle(struct pcpu_bin *bin)
-{
-	unsigned long nr_hits = READ_ONCE(bin->nr_hits);
-	bool idle = nr_hits == bin->seen_hits;
-
-	bin->seen_hits = nr_hits;
-	return idle;
-}
-
-/**
- * pcpu_cache_age - drain the bins of all CPUs that are not in use
- * @pa: the allocator
- *
- * Context: the worker.
- * Return: true if a bin is left to be looked at later
- */
-bool pcpu_cache_age(struct pcpu_allocator *pa)
-{
-	bool left = false;
-	unsigned int cpu, i;
-
-	if (!pa->cache_max_bytes)
-		return false;
-	for_each_possible_cpu(cpu) {
-		struct pcpu_cache *cache = &per_cpu(pcpu_caches, cpu);
-
-		for (i = 0; i < PCPU_CACHE_BINS; i++) {
-			if (!READ_ONCE(cache->bin[i].nr_slots))
-				continue;
-			if (pcpu_bin_is_idle(&cache->bin[i]))
-				pcpu_bin_drain(pa, &cache->bin[i]);
-			else
-				left = true;
-		}
-		cond_resched();
-	}
-	return left;
 }
 
 static bool pcpu_cache_drain_one(struct pcpu_allocator *pa, struct pcpu_cache *cache)
@@ -356,6 +332,49 @@ bool pcpu_cache_drain(struct pcpu_allocator *pa, bool all_cpus)
 		cond_resched();
 	}
 	return drained;
+}
+
+/* Has it served since the worker looked last? */
+static bool pcpu_bin_is_idle(struct pcpu_bin *bin)
+{
+	unsigned long nr_hits = READ_ONCE(bin->nr_hits);
+	bool idle = nr_hits == bin->seen_hits;
+
+	bin->seen_hits = nr_hits;
+	return idle;
+}
+
+/**
+ * pcpu_cache_age - drain the bins of all CPUs that are not in use
+ * @pa: the allocator
+ *
+ * Context: the worker.
+ * Return: true if a bin is left to be looked at later
+ */
+bool pcpu_cache_age(struct pcpu_allocator *pa)
+{
+	bool left = false;
+	unsigned int cpu, i;
+
+	if (!pa->cache_max_bytes)
+		return false;
+	for_each_possible_cpu(cpu) {
+		struct pcpu_cache *cache = &per_cpu(pcpu_caches, cpu);
+
+		for (i = 0; i < PCPU_CACHE_BINS; i++) {
+			if (!pcpu_bin_in_use(&cache->bin[i]))
+				continue;
+			if (pcpu_bin_is_idle(&cache->bin[i]))
+				pcpu_bin_drain(pa, &cache->bin[i]);
+			else
+				left = true;
+		}
+		cond_resched();
+	}
+	/* Last, all entries, for those that no hint tells of: see pcpu_bin_drain(). */
+	if (!left)
+		pcpu_cache_drain(pa, true);
+	return left;
 }
 
 /**

@@ -34,7 +34,7 @@
 #define PCPU_MAX_MISSES		2
 #define PCPU_MAX_BAD_RUNS	2
 /* The same before a request fails: interrupts are disabled meanwhile. */
-#define PCPU_LAST_CHUNKS	8
+#define PCPU_LAST_MISSES	8
 #define PCPU_LAST_BAD_RUNS	128
 /* Rows that one TLB flush covers at most. */
 #define PCPU_GIVE_BACK_BATCH	64
@@ -166,11 +166,9 @@ static void pcpu_relist(struct pcpu_allocator *pa, struct pcpu_chunk *chunk)
 }
 
 static void pcpu_count_alloc(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
-			     const struct pcpu_request *req)
+			     const struct pcpu_request *req, unsigned int nr)
 {
 	struct pcpu_counts *counts = &pa->counts;
-
-	unsigned int nr = req->run_slots / req->nr_slots;
 
 	chunk->nr_areas += nr;
 	chunk->max_area_slots = max(chunk->max_area_slots, req->nr_slots);
@@ -185,11 +183,11 @@ static void pcpu_count_alloc(struct pcpu_allocator *pa, struct pcpu_chunk *chunk
 static void pcpu_area_commit(struct pcpu_allocator *pa, struct pcpu_request *req,
 			     struct pcpu_chunk *chunk, unsigned int slot)
 {
-	unsigned int nr_empty_before = pa->nr_empty_rows;
+	unsigned int nr_empty_before = pa->nr_empty_rows, nr;
 
-	pcpu_area_take(&chunk->map, slot, req->run_slots, req->nr_slots);
+	nr = pcpu_area_take(&chunk->map, slot, req->run_slots, req->nr_slots);
 	pcpu_rows_use(pa, chunk, slot, req->run_slots, true);
-	pcpu_count_alloc(pa, chunk, req);
+	pcpu_count_alloc(pa, chunk, req, nr);
 	pcpu_relist(pa, chunk);
 	if (!req->may_block)
 		pa->nonblock_rows += nr_empty_before - pa->nr_empty_rows;
@@ -215,7 +213,8 @@ static bool pcpu_take_in(struct pcpu_allocator *pa, struct pcpu_request *req,
  * badly aligned.  After a few such disappointments only chunks are tried whose
  * longest run fits at any alignment, so that their number does not matter.
  */
-static bool pcpu_take_present(struct pcpu_allocator *pa, struct pcpu_request *req)
+static bool pcpu_take_present(struct pcpu_allocator *pa, struct pcpu_request *req,
+			      unsigned int max_misses, unsigned int max_bad_runs)
 {
 	unsigned int class = pcpu_fit_class(req->run_slots);
 	unsigned int sure = pcpu_fit_class(req->run_slots + req->align_slots - 1) + 1;
@@ -226,9 +225,9 @@ static bool pcpu_take_present(struct pcpu_allocator *pa, struct pcpu_request *re
 
 	for_each_set_bit_from(class, pa->fit_mask, PCPU_NR_FIT_CLASSES) {
 		list_for_each_entry(chunk, &pa->fit[class], fit_link) {
-			if (class < sure && nr_missed >= PCPU_MAX_MISSES)
+			if (class < sure && nr_missed >= max_misses)
 				break;
-			if (pcpu_take_in(pa, req, chunk, PCPU_MAX_BAD_RUNS))
+			if (pcpu_take_in(pa, req, chunk, max_bad_runs))
 				return true;
 			nr_missed++;
 		}
@@ -252,21 +251,11 @@ static bool pcpu_take_spare(struct pcpu_allocator *pa, struct pcpu_request *req)
 /* Before a request fails: look longer for a run that is aligned well enough. */
 static bool pcpu_take_last(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
-	unsigned int class = pcpu_fit_class(req->run_slots);
-	unsigned int nr_missed = 0;
-	struct pcpu_chunk *chunk;
-	bool taken = false;
 	unsigned long flags;
+	bool taken;
 
 	spin_lock_irqsave(&pa->lock, flags);
-	for_each_set_bit_from(class, pa->fit_mask, PCPU_NR_FIT_CLASSES) {
-		list_for_each_entry(chunk, &pa->fit[class], fit_link) {
-			taken = pcpu_take_in(pa, req, chunk, PCPU_LAST_BAD_RUNS);
-			if (taken || ++nr_missed == PCPU_LAST_CHUNKS)
-				goto out;
-		}
-	}
-out:
+	taken = pcpu_take_present(pa, req, PCPU_LAST_MISSES, PCPU_LAST_BAD_RUNS);
 	spin_unlock_irqrestore(&pa->lock, flags);
 	return taken;
 }
@@ -923,7 +912,8 @@ static enum pcpu_step pcpu_try(struct pcpu_allocator *pa, struct pcpu_request *r
 		req->fail = PCPU_FAIL_RESERVED;
 		return PCPU_STEP_FAIL;
 	}
-	if (pcpu_take_present(pa, req) || pcpu_take_spare(pa, req))
+	if (pcpu_take_present(pa, req, PCPU_MAX_MISSES, PCPU_MAX_BAD_RUNS) ||
+	    pcpu_take_spare(pa, req))
 		return PCPU_STEP_DONE;
 	if (req->may_populate && pcpu_find_place(pa, req, place)) {
 		if (place->nr_rows > req->nr_rows)
@@ -1003,7 +993,7 @@ unsigned int pcpu_chunk_take_run(struct pcpu_allocator *pa, struct pcpu_request 
 	spin_lock_irqsave(&pa->lock, flags);
 	nr = min_t(u64, max, pa->peak_areas - (pa->counts.nr_alloc - pa->counts.nr_dealloc));
 	req->run_slots = nr * req->nr_slots;
-	if (nr < 2 || !pcpu_take_present(pa, req))
+	if (nr < 2 || !pcpu_take_present(pa, req, PCPU_MAX_MISSES, PCPU_MAX_BAD_RUNS))
 		nr = 0;
 	spin_unlock_irqrestore(&pa->lock, flags);
 	req->run_slots = req->nr_slots;

@@ -135,8 +135,8 @@ unsigned int pcpu_area_free_before(const struct pcpu_area_map *map,
 				   unsigned int slot, unsigned int max);
 unsigned int pcpu_area_free_after(const struct pcpu_area_map *map,
 				  unsigned int slot, unsigned int max);
-void pcpu_area_take(struct pcpu_area_map *map, unsigned int slot, unsigned int nr,
-		    unsigned int length);
+unsigned int pcpu_area_take(struct pcpu_area_map *map, unsigned int slot, unsigned int nr,
+			    unsigned int length);
 void pcpu_area_unmark(struct pcpu_area_map *map, unsigned int slot, unsigned int nr);
 unsigned int pcpu_area_length_on(const struct pcpu_area_map *map, unsigned int slot);
 struct pcpu_run pcpu_area_word_run(unsigned long busy);
@@ -630,6 +630,17 @@ static inline struct pcpu_chunk *pcpu_chunk_of(struct pcpu_allocator *pa, unsign
 	return NULL;
 }
 
+/* The chunk and the slot at an address; the chunk is NULL if there is none. */
+static inline bool pcpu_area_at(struct pcpu_allocator *pa, unsigned long addr,
+				struct pcpu_area *area)
+{
+	area->chunk = pcpu_chunk_of(pa, addr);
+	if (unlikely(!area->chunk))
+		return false;
+	area->slot = (addr - area->chunk->base_addr) >> PCPU_MIN_ALLOC_SHIFT;
+	return true;
+}
+
 /**
  * pcpu_chunk_claim - become the one who frees the area at an address
  * @pa: the allocator
@@ -645,18 +656,12 @@ static inline struct pcpu_chunk *pcpu_chunk_of(struct pcpu_allocator *pa, unsign
 static inline bool pcpu_chunk_claim(struct pcpu_allocator *pa, unsigned long addr,
 				    struct pcpu_area *area)
 {
-	struct pcpu_chunk *chunk;
-
 	area->nr_slots = 0;
 	if (!IS_ALIGNED(addr, PCPU_MIN_ALLOC_SIZE))
 		return false;
 	rcu_read_lock();
-	chunk = pcpu_chunk_of(pa, addr);
-	if (chunk) {
-		area->chunk = chunk;
-		area->slot = (addr - chunk->base_addr) >> PCPU_MIN_ALLOC_SHIFT;
-		area->nr_slots = pcpu_area_claim(&chunk->map, area->slot);
-	}
+	if (pcpu_area_at(pa, addr, area))
+		area->nr_slots = pcpu_area_claim(&area->chunk->map, area->slot);
 	rcu_read_unlock();
 	return area->nr_slots;
 }
@@ -673,16 +678,14 @@ static inline bool pcpu_chunk_claim(struct pcpu_allocator *pa, unsigned long add
 static inline bool pcpu_chunk_of_area(struct pcpu_allocator *pa, unsigned long addr,
 				      struct pcpu_area *area)
 {
-	struct pcpu_chunk *chunk;
+	bool found;
 
 	rcu_read_lock();
-	chunk = pcpu_chunk_of(pa, addr);
+	found = pcpu_area_at(pa, addr, area);
 	rcu_read_unlock();
-	area->chunk = chunk;
-	if (unlikely(!chunk))
+	if (unlikely(!found))
 		return false;
-	area->slot = (addr - chunk->base_addr) >> PCPU_MIN_ALLOC_SHIFT;
-	area->nr_slots = pcpu_area_length(&chunk->map, area->slot);
+	area->nr_slots = pcpu_area_length(&area->chunk->map, area->slot);
 	if (likely(area->nr_slots))
 		return true;
 	area->chunk = NULL;
@@ -853,7 +856,7 @@ static __always_inline struct pcpu_bin *pcpu_bin_of(unsigned int nr_slots)
 static __always_inline bool pcpu_area_suits(const struct pcpu_area *area,
 					    const struct pcpu_want *want)
 {
-	return area->nr_slots == want->size_bytes >> PCPU_MIN_ALLOC_SHIFT &&
+	return pcpu_slots_to_bytes(area->nr_slots) == want->size_bytes &&
 	       IS_ALIGNED(pcpu_area_addr(area), want->align_bytes);
 }
 
