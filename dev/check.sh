@@ -23,6 +23,7 @@ code=$(echo "$code" | grep -v '/shim/')	# those imitate the kernel's headers
 # Where checkpatch is not followed, and why.
 exceptions() {
 	sed 's/[[:space:]]*#.*//; /^$/d' <<-'END'
+		percpu-first.c.*PREFER_PR_LEVEL		# pr_debug() would vanish from the log of a boot
 		percpu-kernel.h.*INCLUDE_LINUX		# flush_cache_vmap() and all
 		percpu/fuzz.c.*(CAMELCASE|AVOID_EXTERNS)	# libFuzzer chose the name
 		percpu/test.h.*MACRO_ARG_REUSE		# TEST() pastes a name

@@ -61,8 +61,11 @@ struct pcpu_line {
 
 static void __init pcpu_line_end(struct pcpu_line *line)
 {
-	if (line->len)
-		printk("%spcpu-alloc: %s\n", line->fatal ? KERN_EMERG : KERN_DEBUG, line->text);
+	/* pr_debug(), which checkpatch prefers, would print nothing in most kernels. */
+	if (line->len && line->fatal)
+		pr_emerg("pcpu-alloc: %s\n", line->text);
+	else if (line->len)
+		printk(KERN_DEBUG "pcpu-alloc: %s\n", line->text);
 	line->len = 0;
 }
 
