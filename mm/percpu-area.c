@@ -11,12 +11,15 @@
  * @live marks the first slot of each area until its owner frees it: an atomic
  * test-and-clear there decides who frees, before anything else is looked at.
  *
- * Over @busy lies a segment tree whose leaves are its words.  Each node says
- * how many slots are free at the two ends of its span, and how long the longest
- * free run in it is.  The values are exact, so the lowest run that is long
- * enough is found in one walk from the root to a word, whatever is live, and a
- * map that has no such run is known at its root.  What a leaf says is computed
- * from the word, in steps that double (Warren, "Hacker's Delight", 6-3).
+ * Of each row it is known how many slots are free at its two ends and in all of
+ * it, and a bound for the longest free run inside.  The bound is raised when
+ * slots are given back, to what their run then is.  When slots are taken it is
+ * lowered only as far as can be told without a look at the bits; the search
+ * that it misleads for that reason lowers it.  So for each area that is taken
+ * there is at most one search in vain, and nothing is kept up to date that
+ * nobody asks for.
+ *
+ * A run that crosses the border of two rows is found by the two ends there.
  */
 #include "percpu-internal.h"
 
@@ -28,13 +31,8 @@ static unsigned int pcpu_map_longs(unsigned int nr_slots)
 	return BITS_TO_LONGS(nr_slots);
 }
 
-static unsigned int pcpu_map_leaves(unsigned int nr_slots)
-{
-	return roundup_pow_of_two(pcpu_map_longs(nr_slots));
-}
-
 /**
- * pcpu_area_storage_bytes - memory that the maps and the tree need
+ * pcpu_area_storage_bytes - memory that the maps need
  * @nr_slots: slots of the map, a multiple of PCPU_ROW_SLOTS
  *
  * Return: bytes, a multiple of the size of a long
@@ -42,7 +40,7 @@ static unsigned int pcpu_map_leaves(unsigned int nr_slots)
 size_t pcpu_area_storage_bytes(unsigned int nr_slots)
 {
 	return 3 * pcpu_map_longs(nr_slots) * sizeof(long) +
-	       ALIGN(pcpu_map_leaves(nr_slots) * sizeof(struct pcpu_run), sizeof(long));
+	       ALIGN(nr_slots / PCPU_ROW_SLOTS * sizeof(struct pcpu_room), sizeof(long));
 }
 
 /**
@@ -56,167 +54,61 @@ void pcpu_area_init(struct pcpu_area_map *map, unsigned int nr_slots, void *stor
 	unsigned int longs = pcpu_map_longs(nr_slots);
 
 	map->nr_slots = nr_slots;
-	map->nr_leaves = pcpu_map_leaves(nr_slots);
 	map->busy = storage;
 	map->ends = map->busy + longs;
 	map->live = map->ends + longs;
-	map->tree = (struct pcpu_run *)(map->live + longs);
+	map->room = (struct pcpu_room *)(map->live + longs);
 	bitmap_fill(map->busy, nr_slots);
 }
 
-/* ---- words: bits from the lowest on, a set bit is a free slot ---------------- */
+/* ---- opening and closing --------------------------------------------------------- */
 
-/* Where runs of @nr free slots start inside the word; @nr fits in a word. */
-static unsigned long pcpu_word_starts(unsigned long free, unsigned int nr)
+/* Length of the free run that ends at @slot, as far as it lies in [low, slot). */
+static unsigned int pcpu_free_below(const struct pcpu_area_map *map, unsigned int slot,
+				    unsigned int low)
 {
-	unsigned int have, step;
+	unsigned int word = BIT_WORD(slot - 1);
+	unsigned long busy = map->busy[word] & BITMAP_LAST_WORD_MASK(slot);
 
-	for (have = 1; have < nr; have += step) {
-		step = min(have, nr - have);
-		free &= free >> step;
-	}
-	return free;
+	while (!busy && word > BIT_WORD(low))
+		busy = map->busy[--word];
+	return busy ? slot - (word * PCPU_WORD_SLOTS + __fls(busy) + 1) : slot - low;
 }
 
-static unsigned int pcpu_word_longest(unsigned long free)
+/* [slot, end) of the row that starts at @start was busy and is free now. */
+static void pcpu_room_add(struct pcpu_area_map *map, unsigned int start, unsigned int slot,
+			  unsigned int end)
 {
-	/* starts[i]: where runs of 1 << i free slots start */
-	unsigned long starts[ilog2(BITS_PER_LONG) + 1], next;
-	unsigned int i = 0, nr = 1;
+	struct pcpu_room *room = &map->room[start / PCPU_ROW_SLOTS];
+	unsigned int row_end = start + PCPU_ROW_SLOTS, before, after, run_slots;
 
-	if (!free)
-		return 0;
-	starts[0] = free;
-	while (nr < PCPU_WORD_SLOTS) {
-		next = starts[i] & (starts[i] >> nr);
-		if (!next)
-			break;
-		starts[++i] = next;
-		nr *= 2;
-	}
-	for (free = starts[i]; i--;) {
-		next = nr < PCPU_WORD_SLOTS ? free & (starts[i] >> nr) : 0;
-		if (!next)
-			continue;
-		free = next;
-		nr += 1U << i;
-	}
-	return nr;
+	room->free_slots += end - slot;
+	/* The neighbours are known without a look if they are at the row's ends. */
+	before = room->head_slots;
+	if (slot - start != before)
+		before = pcpu_free_below(map, slot, start);
+	after = room->tail_slots;
+	if (row_end - end != after)
+		after = find_next_bit(map->busy, row_end, end) - end;
+
+	run_slots = before + end - slot + after;
+	if (slot - before == start)
+		room->head_slots = run_slots;
+	if (end + after == row_end)
+		room->tail_slots = run_slots;
+	room->bound_slots = max(room->bound_slots, run_slots);
 }
 
-static bool pcpu_word_has(unsigned long free, unsigned int nr)
+/* [slot, end) of the row that starts at @start was free and is busy now. */
+static void pcpu_room_cut(struct pcpu_area_map *map, unsigned int start, unsigned int slot,
+			  unsigned int end)
 {
-	return nr <= PCPU_WORD_SLOTS && pcpu_word_starts(free, nr);
-}
+	struct pcpu_room *room = &map->room[start / PCPU_ROW_SLOTS];
 
-/* Free slots at the lower end of a word. */
-static unsigned int pcpu_word_head(unsigned long free)
-{
-	return ~free ? __ffs(~free) : PCPU_WORD_SLOTS;
-}
-
-/* Free slots at the upper end of a word. */
-static unsigned int pcpu_word_tail(unsigned long free)
-{
-	return ~free ? PCPU_WORD_SLOTS - 1 - __fls(~free) : PCPU_WORD_SLOTS;
-}
-
-/**
- * pcpu_area_word_run - what a leaf of the tree says
- * @busy: the word of the busy map that it stands for
- *
- * Return: its free runs
- */
-struct pcpu_run pcpu_area_word_run(unsigned long busy)
-{
-	struct pcpu_run run = {
-		.head_slots = PCPU_WORD_SLOTS,
-		.tail_slots = PCPU_WORD_SLOTS,
-		.best_slots = PCPU_WORD_SLOTS,
-	};
-
-	if (busy) {
-		run.head_slots = __ffs(busy);
-		run.tail_slots = pcpu_word_tail(~busy);
-		run.best_slots = pcpu_word_longest(~busy);
-	}
-	return run;
-}
-
-/* The slots of the word that starts at slot @base where areas so aligned may start. */
-static unsigned long pcpu_word_aligned(unsigned int base, unsigned int align_slots)
-{
-	unsigned long mask = 1;
-	unsigned int shift;
-
-	if (align_slots >= PCPU_WORD_SLOTS)
-		return IS_ALIGNED(base, align_slots);
-	for (shift = align_slots; shift < PCPU_WORD_SLOTS; shift *= 2)
-		mask |= mask << shift;
-	return mask;
-}
-
-/* ---- the tree ----------------------------------------------------------------- */
-
-static struct pcpu_run pcpu_node(const struct pcpu_area_map *map, unsigned int node)
-{
-	if (node < map->nr_leaves)
-		return map->tree[node];
-	return pcpu_area_word_run(map->busy[node - map->nr_leaves]);
-}
-
-/* Returns whether the node says something else now. */
-static __always_inline bool pcpu_node_set(struct pcpu_run *node, struct pcpu_run run)
-{
-	if (node->best_slots == run.best_slots && node->head_slots == run.head_slots &&
-	    node->tail_slots == run.tail_slots)
-		return false;
-	*node = run;
-	return true;
-}
-
-/* Nodes [first, last] of one level from the stored ones below them. */
-static bool pcpu_level_update(struct pcpu_run *tree, unsigned int first, unsigned int last,
-			      u32 half_slots)
-{
-	bool changed = false;
-
-	for (; first <= last; first++)
-		changed |= pcpu_node_set(&tree[first],
-					 pcpu_area_join(tree[2 * first], tree[2 * first + 1],
-							half_slots));
-	return changed;
-}
-
-/* Carry changed words up to the root, as far as they make a difference. */
-static void pcpu_tree_update(struct pcpu_area_map *map, unsigned int first_word,
-			     unsigned int last_word)
-{
-	unsigned int first = (map->nr_leaves + first_word) / 2;
-	unsigned int last = (map->nr_leaves + last_word) / 2, node;
-	const unsigned long *busy = map->busy + round_down(first_word, 2);
-	struct pcpu_run *tree = map->tree;
-	u32 half_slots = PCPU_WORD_SLOTS;
-	bool changed = false;
-
-	for (node = first; node <= last; node++, busy += 2)
-		changed |= pcpu_node_set(&tree[node],
-					 pcpu_area_join(pcpu_area_word_run(busy[0]),
-							pcpu_area_word_run(busy[1]),
-							half_slots));
-	while (changed && first != last) {
-		first /= 2;
-		last /= 2;
-		half_slots *= 2;
-		changed = pcpu_level_update(tree, first, last, half_slots);
-	}
-	/* Mostly there is but one path. */
-	for (node = first / 2; changed && node; node /= 2) {
-		half_slots *= 2;
-		changed = pcpu_node_set(&tree[node],
-					pcpu_area_join(tree[2 * node], tree[2 * node + 1],
-						       half_slots));
-	}
+	room->free_slots -= end - slot;
+	room->head_slots = min(room->head_slots, slot - start);
+	room->tail_slots = min(room->tail_slots, start + PCPU_ROW_SLOTS - end);
+	room->bound_slots = min(room->bound_slots, room->free_slots);
 }
 
 /**
@@ -227,38 +119,36 @@ static void pcpu_tree_update(struct pcpu_area_map *map, unsigned int first_word,
  */
 void pcpu_area_open(struct pcpu_area_map *map, unsigned int slot, unsigned int nr)
 {
-	if (!nr)
-		return;
-	bitmap_clear(map->busy, slot, nr);
-	pcpu_tree_update(map, BIT_WORD(slot), BIT_WORD(slot + nr - 1));
-}
+	unsigned int end = slot + nr, start = round_down(slot, PCPU_ROW_SLOTS);
 
-/**
- * pcpu_area_open_around - make slots available on both sides of an area
- * @map: the map
- * @first: the first of them
- * @slot: the first that stays closed
- * @next: the first above the area
- * @end: one past the last slot
- */
-void pcpu_area_open_around(struct pcpu_area_map *map, unsigned int first, unsigned int slot,
-			   unsigned int next, unsigned int end)
-{
-	bitmap_clear(map->busy, first, slot - first);
-	bitmap_clear(map->busy, next, end - next);
-	pcpu_tree_update(map, BIT_WORD(first), BIT_WORD(end - 1));
+	bitmap_clear(map->busy, slot, nr);
+	for (; slot < end; slot = start) {
+		unsigned int next = start + PCPU_ROW_SLOTS;
+
+		pcpu_room_add(map, start, slot, min(end, next));
+		start = next;
+	}
 }
 
 /**
  * pcpu_area_close - make slots unavailable
  * @map: the map
  * @slot: the first of them
- * @nr: how many, not 0; those that are closed already stay so
+ * @nr: how many, not 0; in each row all of them are free, or the row has no
+ *	free slots
  */
 void pcpu_area_close(struct pcpu_area_map *map, unsigned int slot, unsigned int nr)
 {
+	unsigned int end = slot + nr, start = round_down(slot, PCPU_ROW_SLOTS);
+
 	bitmap_set(map->busy, slot, nr);
-	pcpu_tree_update(map, BIT_WORD(slot), BIT_WORD(slot + nr - 1));
+	for (; slot < end; slot = start) {
+		unsigned int next = start + PCPU_ROW_SLOTS;
+
+		if (map->room[start / PCPU_ROW_SLOTS].free_slots)
+			pcpu_room_cut(map, start, slot, min(end, next));
+		start = next;
+	}
 }
 
 /* ---- search --------------------------------------------------------------------- */
@@ -270,80 +160,148 @@ struct pcpu_fit {
 };
 
 /*
- * Inside the word that starts at @base, with what of it is @free: where the
- * lowest run that will do starts, an aligned one if there is such.
+ * Where in a word runs of @nr free slots start, @nr no more than fit in one.  If
+ * there is none, @bound_slots is raised to what the longest may be.
  */
-static unsigned int pcpu_start_in_word(unsigned int base, unsigned long free,
-				       struct pcpu_fit fit)
+static unsigned long pcpu_word_starts(unsigned long free, unsigned int nr,
+				      unsigned int *bound_slots)
 {
-	unsigned long starts = pcpu_word_starts(free, fit.nr), aligned = starts;
+	unsigned int have, step;
 
-	if (fit.align_slots > 1)
-		aligned &= pcpu_word_aligned(base, fit.align_slots);
-	return base + __ffs(aligned ? aligned : starts);
+	/* Steps that double: Warren, "Hacker's Delight", 6-3. */
+	for (have = 1; have < nr && free; have += step) {
+		step = min(have, nr - have);
+		free &= free >> step;
+	}
+	if (!free)
+		*bound_slots = max(*bound_slots, have - 1);
+	return free;
 }
 
-/* The lowest run in the span of a node that has one. */
-static unsigned int pcpu_lowest_run(const struct pcpu_area_map *map, unsigned int node,
-				    unsigned int base, unsigned int span_slots,
-				    struct pcpu_fit fit)
+/* The bits of the word that starts at slot @base where areas so aligned may start. */
+static unsigned long pcpu_word_aligned(unsigned int base, unsigned int align_slots)
 {
-	unsigned long free;
-
-	while (node < map->nr_leaves / 2) {
-		const struct pcpu_run *left = &map->tree[2 * node];
-
-		span_slots /= 2;
-		node *= 2;
-		if (left->best_slots >= fit.nr)
-			continue;
-		if (left->tail_slots + left[1].head_slots >= fit.nr)
-			return base + span_slots - left->tail_slots;
-		base += span_slots;
-		node++;
-	}
-	/* Two words, or one of them. */
-	free = ~map->busy[BIT_WORD(base)];
-	if (node < map->nr_leaves && !pcpu_word_has(free, fit.nr)) {
-		base += PCPU_WORD_SLOTS;
-		if (pcpu_word_tail(free) + pcpu_word_head(~map->busy[BIT_WORD(base)]) >= fit.nr)
-			return base - pcpu_word_tail(free);
-		free = ~map->busy[BIT_WORD(base)];
-	}
-	return pcpu_start_in_word(base, free, fit);
+	if (align_slots >= PCPU_WORD_SLOTS)
+		return IS_ALIGNED(base, align_slots);
+	return ~0UL / (BIT(align_slots) - 1);
 }
 
-/* The lowest run that starts at @slot or above, or PCPU_NONE. */
-static unsigned int pcpu_next_run(const struct pcpu_area_map *map, unsigned int slot,
-				  struct pcpu_fit fit)
+/* The lowest place inside one word, or PCPU_NONE; the bound as above. */
+static unsigned int pcpu_find_in_word(unsigned int base, unsigned long free,
+				      struct pcpu_fit fit, unsigned int *bound_slots)
 {
-	unsigned int node = map->nr_leaves + BIT_WORD(slot);
-	unsigned int base = round_down(slot, PCPU_WORD_SLOTS);
-	unsigned int span_slots = PCPU_WORD_SLOTS, tail;
-	unsigned long free = ~map->busy[BIT_WORD(slot)] & BITMAP_FIRST_WORD_MASK(slot);
+	unsigned long starts;
 
-	if (fit.nr <= PCPU_WORD_SLOTS && pcpu_word_starts(free, fit.nr) &
-	    pcpu_word_aligned(base, fit.align_slots))
-		return pcpu_start_in_word(base, free, fit);
-
-	/* Climb; @tail slots are free where the span of @node ends. */
-	tail = pcpu_word_tail(free);
-	for (; node > 1; node /= 2, span_slots *= 2) {
-		struct pcpu_run right;
-
-		if (node & 1) {
-			base -= span_slots;
-			continue;
-		}
-		right = pcpu_node(map, node + 1);
-		if (tail && tail + right.head_slots >= fit.nr)
-			return base + span_slots - tail;
-		if (right.best_slots >= fit.nr)
-			return pcpu_lowest_run(map, node + 1, base + span_slots, span_slots,
-					       fit);
-		tail = right.tail_slots == span_slots ? tail + span_slots : right.tail_slots;
+	if (fit.nr > PCPU_WORD_SLOTS) {
+		*bound_slots = max(*bound_slots, PCPU_WORD_SLOTS);
+		return PCPU_NONE;
 	}
+	starts = pcpu_word_starts(free, fit.nr, bound_slots);
+	if (!starts)
+		return PCPU_NONE;
+	starts &= pcpu_word_aligned(base, fit.align_slots);
+	if (starts)
+		return base + __ffs(starts);
+	/* One of them would be well aligned in a run that is long enough for any start. */
+	*bound_slots = max(*bound_slots, fit.nr + fit.align_slots - 2);
 	return PCPU_NONE;
+}
+
+/* The lowest place inside the row that starts at @start, or PCPU_NONE; the bound is set. */
+static unsigned int pcpu_scan_row(struct pcpu_area_map *map, unsigned int start,
+				  struct pcpu_fit fit, unsigned int *bound_slots)
+{
+	unsigned int end = start + PCPU_ROW_SLOTS, base, at;
+	unsigned int from = start;	/* of the run that is looked at */
+
+	for (base = start; base < end; base += PCPU_WORD_SLOTS) {
+		unsigned long busy = map->busy[BIT_WORD(base)];
+		unsigned int to;
+
+		if (!busy)
+			continue;
+		to = base + __ffs(busy);
+		at = ALIGN(from, fit.align_slots);
+		if (at + fit.nr <= to)
+			return at;
+		*bound_slots = max(*bound_slots, to - from);
+		from = base + __fls(busy) + 1;
+		if (!~busy)
+			continue;
+		at = pcpu_find_in_word(base, ~busy, fit, bound_slots);
+		if (at != PCPU_NONE)
+			return at;
+	}
+	at = ALIGN(from, fit.align_slots);
+	if (at + fit.nr <= end)
+		return at;
+	*bound_slots = max(*bound_slots, end - from);
+	return PCPU_NONE;
+}
+
+/* The same, and where the search was in vain the row's bound gets better. */
+static unsigned int pcpu_find_inside(struct pcpu_area_map *map, unsigned int start,
+				     struct pcpu_fit fit)
+{
+	struct pcpu_room *room = &map->room[start / PCPU_ROW_SLOTS];
+	unsigned int end = start + PCPU_ROW_SLOTS, bound_slots = 0, at;
+
+	if (room->free_slots - room->tail_slots >= fit.nr) {
+		at = pcpu_scan_row(map, start, fit, &bound_slots);
+		if (at != PCPU_NONE)
+			return at;
+	} else {
+		/* If anything does, it is the tail. */
+		at = ALIGN(end - room->tail_slots, fit.align_slots);
+		if (at + fit.nr <= end)
+			return at;
+		bound_slots = max(room->tail_slots, room->free_slots - room->tail_slots);
+	}
+	room->bound_slots = min(room->bound_slots, bound_slots);
+	return PCPU_NONE;
+}
+
+/* From the tail of the row that ends at @end, across its border. */
+static unsigned int pcpu_find_across(const struct pcpu_area_map *map, unsigned int end,
+				     struct pcpu_fit fit)
+{
+	unsigned int tail_slots = map->room[end / PCPU_ROW_SLOTS - 1].tail_slots;
+	unsigned int at = ALIGN(end - tail_slots, fit.align_slots), wanted;
+
+	if (!tail_slots || at + fit.nr > map->nr_slots)
+		return PCPU_NONE;
+	for (; end < at + fit.nr; end += PCPU_ROW_SLOTS) {
+		wanted = min(at + fit.nr - end, PCPU_ROW_SLOTS);
+		if (map->room[end / PCPU_ROW_SLOTS].head_slots < wanted)
+			return PCPU_NONE;
+	}
+	return at;
+}
+
+/**
+ * pcpu_area_find_in - find the lowest place for an area that begins in a row
+ * @map: the map
+ * @row: the row
+ * @nr: slots
+ * @align_slots: alignment in slots, a power of two, at most PCPU_ROW_SLOTS
+ *
+ * Where a free run at the end of the row must be left behind for the sake of
+ * alignment, the place may begin where the next row does.
+ *
+ * Return: its first slot, or PCPU_NONE
+ */
+unsigned int pcpu_area_find_in(struct pcpu_area_map *map, unsigned int row, unsigned int nr,
+			       unsigned int align_slots)
+{
+	unsigned int start = row * PCPU_ROW_SLOTS, slot;
+	struct pcpu_fit fit = { nr, align_slots };
+
+	if (nr <= map->room[row].bound_slots) {
+		slot = pcpu_find_inside(map, start, fit);
+		if (slot != PCPU_NONE)
+			return slot;
+	}
+	return pcpu_find_across(map, start + PCPU_ROW_SLOTS, fit);
 }
 
 /**
@@ -351,42 +309,28 @@ static unsigned int pcpu_next_run(const struct pcpu_area_map *map, unsigned int 
  * @map: the map
  * @nr: slots
  * @align_slots: alignment in slots, a power of two, at most PCPU_ROW_SLOTS
- * @max_tries: free runs to look at that may be badly aligned; after so many
- *	only one will do that is long enough at any alignment
+ *
+ * Looks at each row.
  *
  * Return: its first slot, or PCPU_NONE
  */
-unsigned int pcpu_area_find(const struct pcpu_area_map *map, unsigned int nr,
-			    unsigned int align_slots, unsigned int max_tries)
+unsigned int pcpu_area_find(struct pcpu_area_map *map, unsigned int nr,
+			    unsigned int align_slots)
 {
-	unsigned int all_slots = map->nr_leaves * PCPU_WORD_SLOTS, slot, at;
-	struct pcpu_fit fit = { nr, align_slots };
+	unsigned int row, slot;
 
-	if (nr > pcpu_area_longest(map))
-		return PCPU_NONE;
-
-	slot = pcpu_lowest_run(map, 1, 0, all_slots, fit);
-	while (max_tries-- && slot != PCPU_NONE) {
-		at = ALIGN(slot, align_slots);
-		if (at == slot)
-			return at;
-		if (at + nr > map->nr_slots)
-			return PCPU_NONE;
-		slot = find_next_bit(map->busy, at + nr, slot);
-		if (slot == at + nr)
-			return at;
-		slot = pcpu_next_run(map, slot, fit);
+	for (row = 0; row < map->nr_slots / PCPU_ROW_SLOTS; row++) {
+		slot = pcpu_area_find_in(map, row, nr, align_slots);
+		if (slot != PCPU_NONE)
+			return slot;
 	}
-	fit = (struct pcpu_fit){ nr + align_slots - 1, 1 };
-	if (slot == PCPU_NONE || fit.nr > pcpu_area_longest(map))
-		return PCPU_NONE;
-	return ALIGN(pcpu_lowest_run(map, 1, 0, all_slots, fit), align_slots);
+	return PCPU_NONE;
 }
 
 /**
  * pcpu_area_free_before - length of the free run that ends at a row's start
  * @map: the map
- * @slot: first slot of a row
+ * @slot: first slot of a row, or the map's end
  * @max: count no further than this
  *
  * Return: slots, at most @max
@@ -394,10 +338,10 @@ unsigned int pcpu_area_find(const struct pcpu_area_map *map, unsigned int nr,
 unsigned int pcpu_area_free_before(const struct pcpu_area_map *map,
 				   unsigned int slot, unsigned int max)
 {
-	unsigned int word = BIT_WORD(slot), nr = 0, tail = PCPU_WORD_SLOTS;
+	unsigned int row = slot / PCPU_ROW_SLOTS, nr = 0, tail = PCPU_ROW_SLOTS;
 
-	while (word-- && nr < max && tail == PCPU_WORD_SLOTS) {
-		tail = pcpu_word_tail(~map->busy[word]);
+	while (row-- && nr < max && tail == PCPU_ROW_SLOTS) {
+		tail = map->room[row].tail_slots;
 		nr += tail;
 	}
 	return min(nr, max);
@@ -414,9 +358,13 @@ unsigned int pcpu_area_free_before(const struct pcpu_area_map *map,
 unsigned int pcpu_area_free_after(const struct pcpu_area_map *map,
 				  unsigned int slot, unsigned int max)
 {
-	unsigned int end = min(map->nr_slots - slot, max) + slot;
+	unsigned int row = slot / PCPU_ROW_SLOTS, nr = 0, head = PCPU_ROW_SLOTS;
 
-	return find_next_bit(map->busy, end, slot) - slot;
+	for (; row < map->nr_slots / PCPU_ROW_SLOTS && nr < max && head == PCPU_ROW_SLOTS; row++) {
+		head = map->room[row].head_slots;
+		nr += head;
+	}
+	return min(nr, max);
 }
 
 /* @ends is read without the lock, so each store to one of its words is whole. */
@@ -431,7 +379,7 @@ static void pcpu_write_end(struct pcpu_area_map *map, unsigned int slot, bool se
  * pcpu_area_take - make areas of slots
  * @map: the map
  * @slot: the first slot
- * @nr: how many slots; each is free or closed
+ * @nr: how many slots, as for pcpu_area_close()
  * @length: slots of each area, a divisor of @nr
  *
  * The areas are not live yet: nobody can free one before pcpu_area_enliven().

@@ -4,8 +4,8 @@
  *
  * How a request finds its slots:
  *
- *   1. Present room: the lowest fit in the chunk whose longest free run is the
- *      shortest that does.  No more is needed for nearly all requests.
+ *   1. Present room: a place in the row whose longest free run is the shortest
+ *      that does.  No more is needed for nearly all requests.
  *   2. Else populate.  Take the pages for the missing rows with the caller's
  *      mask and no lock; under the lock claim a place, whose rows become
  *      COMING; map them without the lock, in a step that cannot fail; publish.
@@ -27,15 +27,12 @@
 #define PCPU_NONBLOCK_PAGES	4096
 #define PCPU_NONBLOCK_TRIES	8
 /*
- * Chunks that are tried in vain before only such are that fit for certain, and
- * badly aligned free runs that are looked at in each.  More of either makes
- * random alignments dearer, and was not seen to save pages.
+ * Rows that are tried in vain before only such are that fit for certain.  More
+ * make random alignments dearer, and were not seen to save pages.
  */
 #define PCPU_MAX_MISSES		2
-#define PCPU_MAX_BAD_RUNS	2
 /* The same before a request fails: interrupts are disabled meanwhile. */
-#define PCPU_LAST_MISSES	8
-#define PCPU_LAST_BAD_RUNS	128
+#define PCPU_LAST_MISSES	64
 /* Rows that one TLB flush covers at most. */
 #define PCPU_GIVE_BACK_BATCH	64
 
@@ -51,82 +48,6 @@ static bool pcpu_need_ext(void)
 static bool pcpu_row_is_empty(const struct pcpu_row *row)
 {
 	return row->state == PCPU_ROW_PRESENT && !row->used_slots;
-}
-
-/* The only place where a row, or a counter of rows, changes. */
-static void pcpu_row_update(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
-			    unsigned int index, enum pcpu_row_state state,
-			    unsigned int used_slots)
-{
-	struct pcpu_row *row = &chunk->rows[index];
-	int emptied = -pcpu_row_is_empty(row);
-
-	lockdep_assert_held(&pa->lock);
-
-	if (row->state != state) {
-		chunk->nr_rows_in[row->state]--;
-		chunk->nr_rows_in[state]++;
-		if (!chunk->boot) {
-			pa->nr_rows_in[row->state]--;
-			pa->nr_rows_in[state]++;
-		}
-		row->state = state;
-		if (state == PCPU_ROW_ABSENT)
-			chunk->low_absent_row = min(chunk->low_absent_row, index);
-	}
-	row->used_slots = used_slots;
-
-	emptied += pcpu_row_is_empty(row);
-	chunk->nr_empty_rows += emptied;
-	if (chunk != pa->reserved)
-		pa->nr_empty_rows += emptied;
-}
-
-/* Account @nr slots from @slot on as used, or as no longer used. */
-static void pcpu_rows_use(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
-			  unsigned int slot, unsigned int nr, bool use)
-{
-	while (nr) {
-		unsigned int index = slot / PCPU_ROW_SLOTS;
-		unsigned int part = min(nr, (index + 1) * PCPU_ROW_SLOTS - slot);
-		struct pcpu_row *row = &chunk->rows[index];
-
-		pcpu_row_update(pa, chunk, index, row->state,
-				use ? row->used_slots + part : row->used_slots - part);
-		slot += part;
-		nr -= part;
-	}
-}
-
-/* Class of a run: its power of two, and the two bits below (TLSF, Masmano 2004). */
-static unsigned int pcpu_fit_class(unsigned int nr_slots)
-{
-	unsigned int log;
-
-	if (nr_slots < (1U << PCPU_FIT_SUBSHIFT))
-		return nr_slots;
-	log = ilog2(nr_slots) - PCPU_FIT_SUBSHIFT;
-	return (log << PCPU_FIT_SUBSHIFT) + (nr_slots >> log);
-}
-
-static void pcpu_relist_fit(struct pcpu_allocator *pa, struct pcpu_chunk *chunk)
-{
-	unsigned int longest = pcpu_area_longest(&chunk->map);
-	unsigned int class = longest ? pcpu_fit_class(longest) : PCPU_NONE;
-	unsigned int old = chunk->fit_class;
-
-	if (class == old || chunk == pa->reserved)
-		return;
-	if (old != PCPU_NONE) {
-		list_del(&chunk->fit_link);
-		if (list_empty(&pa->fit[old]))
-			__clear_bit(old, pa->fit_mask);
-	}
-	if (class != PCPU_NONE) {
-		list_add_tail(&chunk->fit_link, &pa->fit[class]);
-		__set_bit(class, pa->fit_mask);
-	}
-	chunk->fit_class = class;
 }
 
 static struct list_head *pcpu_grow_list(struct pcpu_allocator *pa, struct pcpu_chunk *chunk)
@@ -157,12 +78,90 @@ static void pcpu_relist_grow(struct pcpu_allocator *pa, struct pcpu_chunk *chunk
 	chunk->grow_list = list;
 }
 
-/* After any change of a chunk's areas or rows. */
-static void pcpu_relist(struct pcpu_allocator *pa, struct pcpu_chunk *chunk)
+/* The only place where a row, or a counter of rows, changes. */
+static void pcpu_row_update(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+			    unsigned int index, enum pcpu_row_state state,
+			    unsigned int used_slots)
+{
+	struct pcpu_row *row = &chunk->rows[index];
+	int emptied = -pcpu_row_is_empty(row);
+	bool moved = row->state != state;
+
+	lockdep_assert_held(&pa->lock);
+
+	if (moved) {
+		chunk->nr_rows_in[row->state]--;
+		chunk->nr_rows_in[state]++;
+		if (!chunk->boot) {
+			pa->nr_rows_in[row->state]--;
+			pa->nr_rows_in[state]++;
+		}
+		row->state = state;
+		if (state == PCPU_ROW_ABSENT)
+			chunk->low_absent_row = min(chunk->low_absent_row, index);
+	}
+	row->used_slots = used_slots;
+
+	emptied += pcpu_row_is_empty(row);
+	chunk->nr_empty_rows += emptied;
+	if (chunk != pa->reserved)
+		pa->nr_empty_rows += emptied;
+	if (moved || emptied)
+		pcpu_relist_grow(pa, chunk);
+}
+
+static void pcpu_relist_row(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+			    unsigned int index)
+{
+	struct pcpu_row *row = &chunk->rows[index];
+	unsigned int class = pcpu_row_fit_class(&chunk->map, index);
+	unsigned int old = row->fit_class;
+
+	if (class == old)
+		return;
+	if (old) {
+		list_del(&row->fit_link);
+		if (list_empty(&pa->fit[old]))
+			__clear_bit(old, pa->fit_mask);
+	}
+	if (class) {
+		/* What was touched last is in the cache, but empty rows are used in order. */
+		if (class == PCPU_FIT_EMPTY)
+			list_add_tail(&row->fit_link, &pa->fit[class]);
+		else
+			list_add(&row->fit_link, &pa->fit[class]);
+		__set_bit(class, pa->fit_mask);
+	}
+	row->fit_class = class;
+}
+
+/* After any change of the area map in rows [first, last], or of what it tells of them. */
+static void pcpu_relist_rows(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+			     unsigned int first, unsigned int last)
 {
 	lockdep_assert_held(&pa->lock);
-	pcpu_relist_fit(pa, chunk);
-	pcpu_relist_grow(pa, chunk);
+	if (chunk == pa->reserved)
+		return;
+	/* Runs that begin in the row before reach into the first. */
+	if (first)
+		first--;
+	for (; first <= last; first++)
+		pcpu_relist_row(pa, chunk, first);
+}
+
+/* Slots from @slot on become part of areas, or are so no longer. */
+static void pcpu_slots_use(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+			   unsigned int slot, unsigned int nr, bool use)
+{
+	unsigned int first = slot / PCPU_ROW_SLOTS, index, part;
+
+	for (; nr; slot += part, nr -= part) {
+		index = slot / PCPU_ROW_SLOTS;
+		part = min(nr, (index + 1) * PCPU_ROW_SLOTS - slot);
+		pcpu_row_update(pa, chunk, index, chunk->rows[index].state,
+				chunk->rows[index].used_slots + (use ? part : -part));
+	}
+	pcpu_relist_rows(pa, chunk, first, index);
 }
 
 static void pcpu_count_alloc(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
@@ -186,9 +185,8 @@ static void pcpu_area_commit(struct pcpu_allocator *pa, struct pcpu_request *req
 	unsigned int nr_empty_before = pa->nr_empty_rows, nr;
 
 	nr = pcpu_area_take(&chunk->map, slot, req->run_slots, req->nr_slots);
-	pcpu_rows_use(pa, chunk, slot, req->run_slots, true);
+	pcpu_slots_use(pa, chunk, slot, req->run_slots, true);
 	pcpu_count_alloc(pa, chunk, req, nr);
-	pcpu_relist(pa, chunk);
 	if (!req->may_block)
 		pa->nonblock_rows += nr_empty_before - pa->nr_empty_rows;
 	req->area = (struct pcpu_area){ chunk, slot, req->nr_slots };
@@ -196,43 +194,71 @@ static void pcpu_area_commit(struct pcpu_allocator *pa, struct pcpu_request *req
 
 /* ---- step 1: present room -------------------------------------------------- */
 
-static bool pcpu_take_in(struct pcpu_allocator *pa, struct pcpu_request *req,
-			 struct pcpu_chunk *chunk, unsigned int max_bad_runs)
+/*
+ * Where to look first for what spans rows: a run is tried from its first row on,
+ * for what begins further up has no more of it.
+ */
+static unsigned int pcpu_first_row_of_run(const struct pcpu_chunk *chunk, unsigned int index)
 {
-	unsigned int slot = pcpu_area_find(&chunk->map, req->run_slots, req->align_slots,
-					   max_bad_runs);
+	while (index && chunk->map.room[index].free_slots == PCPU_ROW_SLOTS &&
+	       chunk->map.room[index - 1].tail_slots)
+		index--;
+	return index;
+}
 
-	if (slot == PCPU_NONE)
-		return false;
-	pcpu_area_commit(pa, req, chunk, slot);
-	return true;
+static bool pcpu_take_in_row(struct pcpu_allocator *pa, struct pcpu_request *req,
+			     struct pcpu_row *row)
+{
+	struct pcpu_chunk *chunk = pcpu_row_chunk(row);
+	unsigned int index = row->index, slot;
+
+	if (req->run_slots > PCPU_ROW_SLOTS)
+		index = pcpu_first_row_of_run(chunk, index);
+	slot = pcpu_area_find_in(&chunk->map, index, req->run_slots, req->align_slots);
+	if (slot != PCPU_NONE)
+		pcpu_area_commit(pa, req, chunk, slot);
+	else	/* The search may have found out that it promises too much. */
+		pcpu_relist_row(pa, chunk, row->index);
+	return slot != PCPU_NONE;
 }
 
 /*
- * Chunks of the request's own class may be too small, and free runs may be
- * badly aligned.  After a few such disappointments only chunks are tried whose
- * longest run fits at any alignment, so that their number does not matter.
+ * Rows of the request's own class may be too small, and free runs may be badly
+ * aligned.  After a few such disappointments only rows are tried whose longest
+ * run fits at any alignment, if their bound is right; and where it is not, it
+ * is after that.  So the number of chunks, rows and areas does not matter.
  */
 static bool pcpu_take_present(struct pcpu_allocator *pa, struct pcpu_request *req,
-			      unsigned int max_misses, unsigned int max_bad_runs)
+			      unsigned int max_misses)
 {
 	unsigned int class = pcpu_fit_class(req->run_slots);
 	unsigned int sure = pcpu_fit_class(req->run_slots + req->align_slots - 1) + 1;
 	unsigned int nr_missed = 0;
-	struct pcpu_chunk *chunk;
+	struct pcpu_row *row, *next;
 
 	lockdep_assert_held(&pa->lock);
 
 	for_each_set_bit_from(class, pa->fit_mask, PCPU_NR_FIT_CLASSES) {
-		list_for_each_entry(chunk, &pa->fit[class], fit_link) {
+		list_for_each_entry_safe(row, next, &pa->fit[class], fit_link) {
 			if (class < sure && nr_missed >= max_misses)
 				break;
-			if (pcpu_take_in(pa, req, chunk, max_bad_runs))
+			if (pcpu_take_in_row(pa, req, row))
 				return true;
 			nr_missed++;
 		}
 	}
 	return false;
+}
+
+static bool pcpu_take_in_chunk(struct pcpu_allocator *pa, struct pcpu_request *req,
+			       struct pcpu_chunk *chunk)
+{
+	unsigned int slot = pcpu_area_find(&chunk->map, req->run_slots, req->align_slots);
+
+	if (slot == PCPU_NONE)
+		return false;
+	pcpu_area_commit(pa, req, chunk, slot);
+	return true;
 }
 
 /* Where chunks come with their pages, one that is empty: no search could miss it. */
@@ -245,7 +271,7 @@ static bool pcpu_take_spare(struct pcpu_allocator *pa, struct pcpu_request *req)
 	if (!pa->backend->rows_fixed)
 		return false;
 	chunk = list_first_entry_or_null(&pa->spare, struct pcpu_chunk, grow_link);
-	return chunk && pcpu_take_in(pa, req, chunk, 1);
+	return chunk && pcpu_take_in_chunk(pa, req, chunk);
 }
 
 /* Before a request fails: look longer for a run that is aligned well enough. */
@@ -255,7 +281,7 @@ static bool pcpu_take_last(struct pcpu_allocator *pa, struct pcpu_request *req)
 	bool taken;
 
 	spin_lock_irqsave(&pa->lock, flags);
-	taken = pcpu_take_present(pa, req, PCPU_LAST_MISSES, PCPU_LAST_BAD_RUNS);
+	taken = pcpu_take_present(pa, req, PCPU_LAST_MISSES);
 	spin_unlock_irqrestore(&pa->lock, flags);
 	return taken;
 }
@@ -539,7 +565,9 @@ static void pcpu_publish_row(struct pcpu_allocator *pa, struct pcpu_chunk *chunk
 	slot = clamp(slot, row_start, row_end);
 	end = clamp(end, row_start, row_end);
 	pcpu_row_update(pa, chunk, index, PCPU_ROW_PRESENT, end - slot);
-	pcpu_area_open_around(&chunk->map, row_start, slot, end, row_end);
+	pcpu_area_open(&chunk->map, row_start, slot - row_start);
+	pcpu_area_open(&chunk->map, end, row_end - end);
+	pcpu_relist_rows(pa, chunk, index, index);
 }
 
 static void pcpu_wake_waiters(struct pcpu_allocator *pa)
@@ -564,7 +592,6 @@ static int pcpu_map_and_publish(struct pcpu_allocator *pa, struct pcpu_request *
 	for (index = first; index <= last; index++)
 		if (chunk->rows[index].state == PCPU_ROW_COMING)
 			pcpu_publish_row(pa, chunk, index, req->area.slot, end);
-	pcpu_relist(pa, chunk);
 	pa->publish_seq++;
 	spin_unlock_irqrestore(&pa->lock, flags);
 	pcpu_wake_waiters(pa);
@@ -597,7 +624,6 @@ bool pcpu_chunk_add_row(struct pcpu_allocator *pa, struct pcpu_request *req)
 	}
 	index = pcpu_next_row(chunk, chunk->low_absent_row, chunk->nr_rows, true);
 	pcpu_row_update(pa, chunk, index, PCPU_ROW_COMING, 0);
-	pcpu_relist(pa, chunk);
 	spin_unlock_irqrestore(&pa->lock, flags);
 
 	if (pcpu_map_coming(pa, req, chunk, index, index))
@@ -605,7 +631,6 @@ bool pcpu_chunk_add_row(struct pcpu_allocator *pa, struct pcpu_request *req)
 
 	spin_lock_irqsave(&pa->lock, flags);
 	pcpu_publish_row(pa, chunk, index, 0, 0);
-	pcpu_relist(pa, chunk);
 	pa->publish_seq++;
 	spin_unlock_irqrestore(&pa->lock, flags);
 	pcpu_wake_waiters(pa);
@@ -627,7 +652,7 @@ static struct pcpu_chunk_layout pcpu_chunk_layout(unsigned int nr_rows, bool has
 	unsigned int nr_ext = has_ext ? nr_rows * PCPU_EXT_ROW_PAGES : 0;
 	struct pcpu_chunk_layout at;
 
-	at.rows = ALIGN(sizeof(struct pcpu_chunk), sizeof(long));
+	at.rows = sizeof(struct pcpu_chunk);
 	at.ext = ALIGN(at.rows + nr_rows * sizeof(struct pcpu_row), sizeof(long));
 	at.maps = at.ext + nr_ext * sizeof(struct page *);
 	at.end = at.maps + pcpu_area_storage_bytes(nr_rows * PCPU_ROW_SLOTS);
@@ -666,10 +691,10 @@ struct pcpu_chunk *pcpu_chunk_init(void *storage, unsigned int nr_rows, bool has
 	chunk->rows = storage + at.rows;
 	chunk->ext = has_ext ? storage + at.ext : NULL;
 	chunk->nr_rows_in[PCPU_ROW_ABSENT] = nr_rows;
-	chunk->fit_class = PCPU_NONE;
-	INIT_LIST_HEAD(&chunk->fit_link);
 	INIT_LIST_HEAD(&chunk->grow_link);
 	INIT_LIST_HEAD(&chunk->link);
+	for (i = 0; i < nr_rows; i++)
+		chunk->rows[i].index = i;
 	for (i = 0; i < PCPU_INDEX_ENTRIES; i++) {
 		INIT_HLIST_NODE(&chunk->index[i].node);
 		chunk->index[i].chunk = chunk;
@@ -712,7 +737,7 @@ void __init pcpu_chunk_add_boot(struct pcpu_allocator *pa, struct pcpu_chunk *ch
 		pcpu_row_update(pa, chunk, index, PCPU_ROW_PRESENT, PCPU_ROW_SLOTS - served);
 	}
 	pcpu_area_open(&chunk->map, first_slot, nr_slots);
-	pcpu_relist(pa, chunk);
+	pcpu_relist_rows(pa, chunk, 0, chunk->nr_rows - 1);
 	spin_unlock_irqrestore(&pa->lock, flags);
 }
 
@@ -814,8 +839,9 @@ static void pcpu_publish_chunk(struct pcpu_allocator *pa, struct pcpu_chunk *chu
 		for (index = 0; index < chunk->nr_rows; index++)
 			pcpu_row_update(pa, chunk, index, PCPU_ROW_PRESENT, 0);
 		pcpu_area_open(&chunk->map, 0, chunk->map.nr_slots);
+		pcpu_relist_rows(pa, chunk, 0, chunk->nr_rows - 1);
 	}
-	pcpu_relist(pa, chunk);
+	pcpu_relist_grow(pa, chunk);
 	pa->publish_seq++;
 }
 
@@ -843,10 +869,9 @@ static void pcpu_unpublish_chunk(struct pcpu_allocator *pa, struct pcpu_chunk *c
 
 	lockdep_assert_held(&pa->lock);
 
-	if (chunk->fit_class != PCPU_NONE) {
-		list_del(&chunk->fit_link);
-		if (list_empty(&pa->fit[chunk->fit_class]))
-			__clear_bit(chunk->fit_class, pa->fit_mask);
+	if (chunk->rows_fixed) {
+		pcpu_area_close(&chunk->map, 0, chunk->map.nr_slots);
+		pcpu_relist_rows(pa, chunk, 0, chunk->nr_rows - 1);
 	}
 	list_del(&chunk->grow_link);
 	pa->nr_spare_chunks--;
@@ -907,12 +932,12 @@ static enum pcpu_step pcpu_try(struct pcpu_allocator *pa, struct pcpu_request *r
 		req->new_chunk = NULL;
 	}
 	if (req->want.reserved && pa->reserved) {
-		if (pcpu_take_in(pa, req, pa->reserved, UINT_MAX))
+		if (pcpu_take_in_chunk(pa, req, pa->reserved))
 			return PCPU_STEP_DONE;
 		req->fail = PCPU_FAIL_RESERVED;
 		return PCPU_STEP_FAIL;
 	}
-	if (pcpu_take_present(pa, req, PCPU_MAX_MISSES, PCPU_MAX_BAD_RUNS) ||
+	if (pcpu_take_present(pa, req, PCPU_MAX_MISSES) ||
 	    pcpu_take_spare(pa, req))
 		return PCPU_STEP_DONE;
 	if (req->may_populate && pcpu_find_place(pa, req, place)) {
@@ -993,7 +1018,7 @@ unsigned int pcpu_chunk_take_run(struct pcpu_allocator *pa, struct pcpu_request 
 	spin_lock_irqsave(&pa->lock, flags);
 	nr = min_t(u64, max, pa->peak_areas - (pa->counts.nr_alloc - pa->counts.nr_dealloc));
 	req->run_slots = nr * req->nr_slots;
-	if (nr < 2 || !pcpu_take_present(pa, req, PCPU_MAX_MISSES, PCPU_MAX_BAD_RUNS))
+	if (nr < 2 || !pcpu_take_present(pa, req, PCPU_MAX_MISSES))
 		nr = 0;
 	spin_unlock_irqrestore(&pa->lock, flags);
 	req->run_slots = req->nr_slots;
@@ -1072,10 +1097,9 @@ static unsigned int pcpu_release_run(struct pcpu_allocator *pa, const struct pcp
 
 	nr_slots = areas[i - 1].slot + areas[i - 1].nr_slots - slot;
 	pcpu_area_open(&chunk->map, slot, nr_slots);
-	pcpu_rows_use(pa, chunk, slot, nr_slots, false);
+	pcpu_slots_use(pa, chunk, slot, nr_slots, false);
 	chunk->nr_areas -= i;
 	pa->counts.nr_dealloc += i;
-	pcpu_relist(pa, chunk);
 	return i;
 }
 
@@ -1126,7 +1150,7 @@ static unsigned int pcpu_pick_going(struct pcpu_allocator *pa, unsigned int keep
 				continue;
 			pcpu_area_close(&chunk->map, index * PCPU_ROW_SLOTS, PCPU_ROW_SLOTS);
 			pcpu_row_update(pa, chunk, index, PCPU_ROW_GOING, 0);
-			pcpu_relist(pa, chunk);
+			pcpu_relist_rows(pa, chunk, index, index);
 			going[nr++] = (struct pcpu_going){ chunk, index };
 		}
 	}
@@ -1180,10 +1204,8 @@ unsigned int pcpu_chunk_give_back(struct pcpu_allocator *pa, unsigned int keep_r
 	pcpu_unmap_going(pa, going, nr);
 
 	spin_lock_irqsave(&pa->lock, flags);
-	for (i = 0; i < nr; i++) {
+	for (i = 0; i < nr; i++)
 		pcpu_row_update(pa, going[i].chunk, going[i].index, PCPU_ROW_ABSENT, 0);
-		pcpu_relist(pa, going[i].chunk);
-	}
 	spin_unlock_irqrestore(&pa->lock, flags);
 	return nr;
 }

@@ -93,44 +93,43 @@ static inline size_t pcpu_slots_to_bytes(unsigned int nr_slots)
 /* ---- area map (percpu-area.c) ------------------------------------------ */
 
 /**
- * struct pcpu_run - free slots of a span of the area map
- * @head_slots: free slots at the start of the span
+ * struct pcpu_room - free slots of a row
+ * @head_slots: free slots at its start
  * @tail_slots: free slots at its end
- * @best_slots: the longest free run inside it
+ * @free_slots: free slots in it
+ * @bound_slots: no free run inside it is longer
  */
-struct pcpu_run {
+struct pcpu_room {
 	u32 head_slots;
 	u32 tail_slots;
-	u32 best_slots;
+	u32 free_slots;
+	u32 bound_slots;
 };
 
 /**
  * struct pcpu_area_map - which slots of a chunk are in use
  * @nr_slots: I: slots in the map, a multiple of PCPU_ROW_SLOTS
- * @nr_leaves: I: words of @busy, rounded up to a power of two
  * @busy: L: a set bit is a slot that cannot be handed out: used, or closed
  * @ends: R: a set bit is the last slot of an area
  * @live: A: a set bit is the first slot of an area that its owner has not freed
- * @tree: L: [1] is the root, [2 * i] and [2 * i + 1] are the halves of [i]; of
- *	those from [@nr_leaves] on, one for each word of @busy, none is stored
+ * @room: L: what is free in each row
  */
 struct pcpu_area_map {
 	unsigned int nr_slots;
-	unsigned int nr_leaves;
 	unsigned long *busy;
 	unsigned long *ends;
 	unsigned long *live;
-	struct pcpu_run *tree;
+	struct pcpu_room *room;
 };
 
 size_t pcpu_area_storage_bytes(unsigned int nr_slots);
 void pcpu_area_init(struct pcpu_area_map *map, unsigned int nr_slots, void *storage);
 void pcpu_area_open(struct pcpu_area_map *map, unsigned int slot, unsigned int nr);
-void pcpu_area_open_around(struct pcpu_area_map *map, unsigned int first, unsigned int slot,
-			   unsigned int next, unsigned int end);
 void pcpu_area_close(struct pcpu_area_map *map, unsigned int slot, unsigned int nr);
-unsigned int pcpu_area_find(const struct pcpu_area_map *map, unsigned int nr,
-			    unsigned int align_slots, unsigned int max_tries);
+unsigned int pcpu_area_find_in(struct pcpu_area_map *map, unsigned int row, unsigned int nr,
+			       unsigned int align_slots);
+unsigned int pcpu_area_find(struct pcpu_area_map *map, unsigned int nr,
+			    unsigned int align_slots);
 unsigned int pcpu_area_free_before(const struct pcpu_area_map *map,
 				   unsigned int slot, unsigned int max);
 unsigned int pcpu_area_free_after(const struct pcpu_area_map *map,
@@ -139,38 +138,24 @@ unsigned int pcpu_area_take(struct pcpu_area_map *map, unsigned int slot, unsign
 			    unsigned int length);
 void pcpu_area_unmark(struct pcpu_area_map *map, unsigned int slot, unsigned int nr);
 unsigned int pcpu_area_length_on(const struct pcpu_area_map *map, unsigned int slot);
-struct pcpu_run pcpu_area_word_run(unsigned long busy);
 
 /**
- * pcpu_area_join - what two neighbouring spans of equal size are together
- * @left: the lower span
- * @right: the upper span
- * @half_slots: slots of each
- *
- * Return: the values for both
- */
-static __always_inline struct pcpu_run pcpu_area_join(struct pcpu_run left,
-						      struct pcpu_run right, u32 half_slots)
-{
-	return (struct pcpu_run){
-		.head_slots = left.head_slots +
-			      (left.head_slots == half_slots ? right.head_slots : 0),
-		.tail_slots = right.tail_slots +
-			      (right.tail_slots == half_slots ? left.tail_slots : 0),
-		.best_slots = max3(left.best_slots, right.best_slots,
-				   left.tail_slots + right.head_slots),
-	};
-}
-
-/**
- * pcpu_area_longest - length of the longest free run
+ * pcpu_area_reach - bound for the free runs that begin in a row
  * @map: the map
+ * @row: the row
  *
- * Return: slots
+ * A run counts no further than to the end of the next row.
+ *
+ * Return: slots; 0 if none is free, at most twice PCPU_ROW_SLOTS
  */
-static inline unsigned int pcpu_area_longest(const struct pcpu_area_map *map)
+static inline unsigned int pcpu_area_reach(const struct pcpu_area_map *map, unsigned int row)
 {
-	return map->tree[1].best_slots;
+	const struct pcpu_room *room = &map->room[row];
+	unsigned int across = room->tail_slots;
+
+	if (across && (row + 1) * PCPU_ROW_SLOTS < map->nr_slots)
+		across += room[1].head_slots;
+	return max(room->bound_slots, across);
 }
 
 /**
@@ -259,12 +244,18 @@ enum pcpu_row_state {
 /**
  * struct pcpu_row - one page index of a chunk
  * @state: L: enum pcpu_row_state
+ * @fit_class: L: index of the list that @fit_link is on, or 0
+ * @index: I: its number in the chunk
  * @used_slots: L: slots of areas in it; in boot chunks also the slots that
  *	belong to others
+ * @fit_link: L: on pcpu_allocator.fit[], by the longest free run
  */
 struct pcpu_row {
 	u8 state;
+	u8 fit_class;
+	u32 index;
 	u32 used_slots;
+	struct list_head fit_link;
 };
 
 struct pcpu_chunk;
@@ -287,7 +278,7 @@ struct pcpu_index_entry {
  * @end_slot: I: one past the last slot that it serves
  * @rows_fixed: I: rows are PRESENT for ever (boot chunks, km backend)
  * @boot: I: from memblock, never destroyed
- * @rows: L: state and use of each row
+ * @rows: L: state and use of each row; they lie behind the chunk
  * @ext: PCPU_EXT_ROW_PAGES pointers a row, or NULL; set while the row is COMING,
  *	cleared while it is GOING, so whoever owns an area may read them
  * @backing: I: what the backend keeps
@@ -296,8 +287,6 @@ struct pcpu_index_entry {
  * @low_absent_row: L: no row below it is ABSENT
  * @nr_areas: L: areas handed out
  * @max_area_slots: L: the largest area ever handed out, for debugfs
- * @fit_class: L: index of the list that @fit_link is on, or PCPU_NONE
- * @fit_link: L: on pcpu_allocator.fit[], by the longest free run
  * @grow_list: L: the list that @grow_link is on, or NULL
  * @grow_link: L: on .partial or .spare, see there
  * @link: L: on .chunks
@@ -321,14 +310,17 @@ struct pcpu_chunk {
 	unsigned int low_absent_row;
 	unsigned int nr_areas;
 	unsigned int max_area_slots;
-	unsigned int fit_class;
-	struct list_head fit_link;
 	struct list_head *grow_list;
 	struct list_head grow_link;
 	struct list_head link;
 	struct pcpu_index_entry index[PCPU_INDEX_ENTRIES];
 	struct rcu_head rcu;
 };
+
+static inline struct pcpu_chunk *pcpu_row_chunk(struct pcpu_row *row)
+{
+	return (struct pcpu_chunk *)(row - row->index) - 1;
+}
 
 /**
  * struct pcpu_area - an area and where it is
@@ -478,9 +470,48 @@ struct pcpu_backend {
 	unsigned int (*max_spare_chunks)(struct pcpu_allocator *pa);
 };
 
-/* Lists by the longest free run: four to each power of two, as TLSF has them. */
+/*
+ * Lists by the longest free run: four to each power of two, as TLSF has them.
+ * There are as many as runs of two rows need with pages of 256 KiB.  The last is
+ * for rows without an area, so that others are tried before them.
+ */
 #define PCPU_FIT_SUBSHIFT	2
-#define PCPU_NR_FIT_CLASSES	128
+#define PCPU_NR_FIT_CLASSES	64
+#define PCPU_FIT_EMPTY		(PCPU_NR_FIT_CLASSES - 1)
+
+/**
+ * pcpu_fit_class - index of the list for rows with such a free run
+ * @nr_slots: its length; from twice PCPU_ROW_SLOTS on there is but one class
+ *
+ * Its power of two and the two bits below (TLSF: Masmano and others, 2004).
+ *
+ * Return: the index, 0 for none, less than PCPU_FIT_EMPTY
+ */
+static inline unsigned int pcpu_fit_class(unsigned int nr_slots)
+{
+	unsigned int log;
+
+	nr_slots = min(nr_slots, 2 * PCPU_ROW_SLOTS - 1);
+	if (nr_slots < (1U << PCPU_FIT_SUBSHIFT))
+		return nr_slots;
+	log = ilog2(nr_slots) - PCPU_FIT_SUBSHIFT;
+	return min((log << PCPU_FIT_SUBSHIFT) + (nr_slots >> log), PCPU_FIT_EMPTY - 1U);
+}
+
+/**
+ * pcpu_row_fit_class - index of the list that a row belongs on
+ * @map: the area map of its chunk
+ * @index: its number there
+ *
+ * Return: the index, 0 for none
+ */
+static inline unsigned int pcpu_row_fit_class(const struct pcpu_area_map *map,
+					      unsigned int index)
+{
+	if (map->room[index].free_slots == PCPU_ROW_SLOTS)
+		return PCPU_FIT_EMPTY;
+	return pcpu_fit_class(pcpu_area_reach(map, index));
+}
 
 /**
  * struct pcpu_counts - lifetime figures for debugfs
@@ -514,8 +545,8 @@ struct pcpu_counts {
  * @alloc_bytes: I: size of one first-chunk allocation, for debugfs
  * @lock: see the table above
  * @index: R: chunks other than the boot chunks, by address
- * @fit: L: chunks that have free slots, by their longest run
- * @fit_mask: L: which of @fit hold a chunk
+ * @fit: L: rows that free runs begin in, by the longest of them
+ * @fit_mask: L: which of @fit hold a row
  * @partial: L: chunks with ABSENT rows and others
  * @spare: L: chunks without a use: all rows ABSENT, or with rows_fixed all empty
  * @chunks: L: all chunks but the boot chunks

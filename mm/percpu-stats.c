@@ -22,7 +22,6 @@
  * @busy: room for the map of busy slots of a whole unit
  * @ends: room for the map of the areas' ends
  * @rows: room for the rows
- * @present_longest_slots: the longest free run in rows that have pages
  */
 struct pcpu_view {
 	struct pcpu_chunk chunk;
@@ -30,7 +29,6 @@ struct pcpu_view {
 	unsigned long *busy;
 	unsigned long *ends;
 	struct pcpu_row *rows;
-	unsigned int present_longest_slots;
 };
 
 /**
@@ -38,6 +36,7 @@ struct pcpu_view {
  * @first_free: the first free slot
  * @free_slots: free slots, whether their row has pages or not
  * @present_slots: those whose row has pages
+ * @present_longest_slots: the longest free run in rows that have pages
  * @longest_slots: the longest free run, pages or not
  * @sum_frag_slots: free slots in front of the last area
  * @max_frag_slots: the longest free run in front of the last area
@@ -46,6 +45,7 @@ struct pcpu_figures {
 	unsigned int first_free;
 	unsigned int free_slots;
 	unsigned int present_slots;
+	unsigned int present_longest_slots;
 	unsigned int longest_slots;
 	unsigned int sum_frag_slots;
 	unsigned int max_frag_slots;
@@ -169,7 +169,7 @@ static unsigned int pcpu_view_run(const struct pcpu_chunk *chunk, unsigned int s
 static unsigned int pcpu_view_measure(const struct pcpu_chunk *chunk,
 				      struct pcpu_figures *fig, u32 *sizes, unsigned int max)
 {
-	unsigned int slot, end, run = 0, nr = 0;
+	unsigned int slot, end, run = 0, present_run = 0, nr = 0;
 	bool is_area;
 
 	memset(fig, 0, sizeof(*fig));
@@ -181,6 +181,7 @@ static unsigned int pcpu_view_measure(const struct pcpu_chunk *chunk,
 			fig->sum_frag_slots = fig->free_slots;
 			fig->max_frag_slots = fig->longest_slots;
 			run = 0;
+			present_run = 0;
 			if (nr < max)
 				sizes[nr++] = end - slot;
 			continue;
@@ -190,8 +191,13 @@ static unsigned int pcpu_view_measure(const struct pcpu_chunk *chunk,
 		run += end - slot;
 		fig->longest_slots = max(fig->longest_slots, run);
 		fig->free_slots += end - slot;
-		if (chunk->rows[slot / PCPU_ROW_SLOTS].state == PCPU_ROW_PRESENT)
-			fig->present_slots += end - slot;
+		if (chunk->rows[slot / PCPU_ROW_SLOTS].state != PCPU_ROW_PRESENT) {
+			present_run = 0;
+			continue;
+		}
+		present_run += end - slot;
+		fig->present_longest_slots = max(fig->present_longest_slots, present_run);
+		fig->present_slots += end - slot;
 	}
 	if (fig->first_free == PCPU_NONE)
 		fig->first_free = chunk->end_slot;
@@ -231,7 +237,7 @@ static int pcpu_show_view(struct seq_file *m, const struct pcpu_view *view)
 	pcpu_show_slots(m, "cur_med_alloc", sizes[nr ? (nr - 1) / 2 : 0]);
 	pcpu_show_slots(m, "cur_max_alloc", sizes[nr ? nr - 1 : 0]);
 	pcpu_show_slots(m, "present_free_bytes", fig.present_slots);
-	pcpu_show_slots(m, "present_contig_bytes", view->present_longest_slots);
+	pcpu_show_slots(m, "present_contig_bytes", fig.present_longest_slots);
 	pcpu_show_rows(m, chunk->nr_rows_in);
 	seq_putc(m, '\n');
 
@@ -282,7 +288,6 @@ static bool pcpu_view_load(struct pcpu_allocator *pa, struct pcpu_view *view, u6
 		bitmap_copy(view->busy, chunk->map.busy, chunk->map.nr_slots);
 		bitmap_copy(view->ends, chunk->map.ends, chunk->map.nr_slots);
 		memcpy(view->rows, chunk->rows, chunk->nr_rows * sizeof(*view->rows));
-		view->present_longest_slots = pcpu_area_longest(&chunk->map);
 	}
 	spin_unlock_irq(&pa->lock);
 	if (!chunk)
@@ -291,7 +296,7 @@ static bool pcpu_view_load(struct pcpu_allocator *pa, struct pcpu_view *view, u6
 	copy->map.busy = view->busy;
 	copy->map.ends = view->ends;
 	copy->map.live = NULL;
-	copy->map.tree = NULL;
+	copy->map.room = NULL;
 	copy->rows = view->rows;
 	return true;
 }

@@ -17,6 +17,7 @@ struct pcpu_check {
 	unsigned int nr_empty_rows;
 	unsigned int nr_spare_chunks;
 	unsigned int nr_chunks;
+	unsigned int nr_listed_rows;
 	u64 nr_areas;
 };
 
@@ -29,37 +30,31 @@ do {										\
 		       __chunk ? __chunk->base_addr : 0UL, #cond, ##__VA_ARGS__); \
 } while (0)
 
-static bool pcpu_run_same(struct pcpu_run a, struct pcpu_run b)
+/* What is said of a row's free slots is what the bits say; the bound is one. */
+static void pcpu_check_room(struct pcpu_check *check, struct pcpu_chunk *chunk,
+			    unsigned int index)
 {
-	return a.head_slots == b.head_slots && a.tail_slots == b.tail_slots &&
-	       a.best_slots == b.best_slots;
-}
+	unsigned int start = index * PCPU_ROW_SLOTS, end = start + PCPU_ROW_SLOTS, slot, to;
+	const struct pcpu_room *room = &chunk->map.room[index];
+	struct pcpu_room seen = {};
 
-/* Words beyond the map's end are never free. */
-static struct pcpu_run pcpu_map_node(const struct pcpu_area_map *map, unsigned int node)
-{
-	unsigned int word = node - map->nr_leaves;
-
-	if (node < map->nr_leaves)
-		return map->tree[node];
-	return pcpu_area_word_run(word < BIT_WORD(map->nr_slots) ? map->busy[word] : ~0UL);
-}
-
-/* The tree says what the bits say. */
-static void pcpu_check_tree(struct pcpu_check *check, struct pcpu_chunk *chunk)
-{
-	struct pcpu_area_map *map = &chunk->map;
-	unsigned int i;
-
-	for (i = map->nr_leaves - 1; i; i--) {
-		u32 half_slots = (map->nr_leaves * BITS_PER_LONG) >> (ilog2(i) + 1);
-
-		pcpu_expect(check, chunk,
-			    pcpu_run_same(map->tree[i],
-					  pcpu_area_join(pcpu_map_node(map, 2 * i),
-							 pcpu_map_node(map, 2 * i + 1),
-							 half_slots)), " (node %u)", i);
+	for (slot = start; slot < end; slot = to) {
+		slot = find_next_zero_bit(chunk->map.busy, end, slot);
+		to = find_next_bit(chunk->map.busy, end, slot);
+		if (slot == start)
+			seen.head_slots = to - slot;
+		seen.tail_slots = to == end ? to - slot : 0;
+		seen.free_slots += to - slot;
+		seen.bound_slots = max(seen.bound_slots, to - slot);
 	}
+	pcpu_expect(check, chunk, room->head_slots == seen.head_slots, " (row %u: %u, %u)",
+		    index, room->head_slots, seen.head_slots);
+	pcpu_expect(check, chunk, room->tail_slots == seen.tail_slots, " (row %u: %u, %u)",
+		    index, room->tail_slots, seen.tail_slots);
+	pcpu_expect(check, chunk, room->free_slots == seen.free_slots, " (row %u: %u, %u)",
+		    index, room->free_slots, seen.free_slots);
+	pcpu_expect(check, chunk, room->bound_slots >= seen.bound_slots, " (row %u: %u, %u)",
+		    index, room->bound_slots, seen.bound_slots);
 }
 
 /* Frees clear bits of @live without the lock: what is read may be gone already. */
@@ -109,6 +104,8 @@ static void pcpu_check_row(struct pcpu_check *check, struct pcpu_chunk *chunk,
 	const struct pcpu_row *row = &chunk->rows[index];
 	unsigned int busy = bitmap_weight_from(chunk->map.busy, start, end);
 
+	pcpu_check_room(check, chunk, index);
+	pcpu_expect(check, chunk, row->index == index, " (row %u)", index);
 	pcpu_expect(check, chunk,
 		    row->state != PCPU_ROW_ABSENT || index >= chunk->low_absent_row,
 		    " (row %u)", index);
@@ -168,21 +165,28 @@ static bool pcpu_list_has(const struct list_head *head, const struct list_head *
 	return false;
 }
 
+static void pcpu_check_fit(struct pcpu_check *check, struct pcpu_chunk *chunk)
+{
+	unsigned int index;
+
+	for (index = 0; index < chunk->nr_rows; index++) {
+		unsigned int class = chunk->rows[index].fit_class, expected = 0;
+
+		if (chunk != check->pa->reserved)
+			expected = pcpu_row_fit_class(&chunk->map, index);
+		pcpu_expect(check, chunk, class == expected, " (row %u: %u, %u)", index, class,
+			    expected);
+		check->nr_listed_rows += !!class;
+	}
+}
+
 static void pcpu_check_lists(struct pcpu_check *check, struct pcpu_chunk *chunk)
 {
 	struct pcpu_allocator *pa = check->pa;
-	unsigned int longest = pcpu_area_longest(&chunk->map);
 
-	if (chunk == pa->reserved) {
-		pcpu_expect(check, chunk, chunk->fit_class == PCPU_NONE, "");
+	pcpu_check_fit(check, chunk);
+	if (chunk == pa->reserved)
 		return;
-	}
-	pcpu_expect(check, chunk, !longest == (chunk->fit_class == PCPU_NONE), "");
-	if (chunk->fit_class != PCPU_NONE) {
-		pcpu_expect(check, chunk, test_bit(chunk->fit_class, pa->fit_mask), "");
-		pcpu_expect(check, chunk,
-			    pcpu_list_has(&pa->fit[chunk->fit_class], &chunk->fit_link), "");
-	}
 	if (chunk->boot) {
 		pcpu_expect(check, chunk, !chunk->grow_list, "");
 		return;
@@ -199,7 +203,6 @@ static void pcpu_check_lists(struct pcpu_check *check, struct pcpu_chunk *chunk)
 
 static void pcpu_check_chunk(struct pcpu_check *check, struct pcpu_chunk *chunk)
 {
-	pcpu_check_tree(check, chunk);
 	pcpu_check_areas(check, chunk);
 	pcpu_check_rows(check, chunk);
 	pcpu_check_lists(check, chunk);
@@ -208,7 +211,7 @@ static void pcpu_check_chunk(struct pcpu_check *check, struct pcpu_chunk *chunk)
 static void pcpu_check_sums(struct pcpu_check *check)
 {
 	struct pcpu_allocator *pa = check->pa;
-	unsigned int state, class;
+	unsigned int state;
 
 	for (state = 0; state < PCPU_NR_ROW_STATES; state++)
 		pcpu_expect(check, NULL, check->nr_rows_in[state] == pa->nr_rows_in[state],
@@ -221,10 +224,27 @@ static void pcpu_check_sums(struct pcpu_check *check)
 		    check->nr_spare_chunks, pa->nr_spare_chunks);
 	pcpu_expect(check, NULL,
 		    check->nr_areas == pa->counts.nr_alloc - pa->counts.nr_dealloc, "");
-	for (class = 0; class < PCPU_NR_FIT_CLASSES; class++)
+}
+
+/* As many rows are on the lists as should be, each on that of its class. */
+static void pcpu_check_fit_lists(struct pcpu_check *check)
+{
+	struct pcpu_allocator *pa = check->pa;
+	unsigned int class, nr_rows = 0;
+	struct pcpu_row *row;
+
+	for (class = 0; class < PCPU_NR_FIT_CLASSES; class++) {
 		pcpu_expect(check, NULL,
 			    test_bit(class, pa->fit_mask) == !list_empty(&pa->fit[class]),
 			    " (class %u)", class);
+		list_for_each_entry(row, &pa->fit[class], fit_link) {
+			nr_rows++;
+			pcpu_expect(check, pcpu_row_chunk(row), row->fit_class == class,
+				    " (row %u, class %u)", row->index, class);
+		}
+	}
+	pcpu_expect(check, NULL, nr_rows == check->nr_listed_rows, " (%u, %u)", nr_rows,
+		    check->nr_listed_rows);
 }
 
 /**
@@ -248,6 +268,7 @@ unsigned int pcpu_validate(struct pcpu_allocator *pa)
 	list_for_each_entry(chunk, &pa->chunks, link)
 		pcpu_check_chunk(&check, chunk);
 	pcpu_check_sums(&check);
+	pcpu_check_fit_lists(&check);
 	spin_unlock_irqrestore(&pa->lock, flags);
 
 	WARN_ONCE(check.nr_broken, "percpu: %u invariants broken\n", check.nr_broken);

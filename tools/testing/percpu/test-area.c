@@ -4,8 +4,8 @@
  */
 #include "test.h"
 
-/* The smallest row: a map is a multiple of it. */
-#define BLOCK_SLOTS	1024U
+/* A map is a multiple of it. */
+#define BLOCK_SLOTS	PCPU_ROW_SLOTS
 #define MAX_SLOTS	(32 * BLOCK_SLOTS)
 
 /* What each slot is, one byte each; areas are numbered by their first slot. */
@@ -62,15 +62,23 @@ static unsigned int twin_find(const struct twin *twin, unsigned int nr, unsigned
 	return PCPU_NONE;
 }
 
-static unsigned int twin_longest(const struct twin *twin)
+/* What is free in a row, with the length of the longest run as the bound. */
+static struct pcpu_room twin_room(const struct twin *twin, unsigned int row)
 {
-	unsigned int slot, run = 0, best = 0;
+	struct pcpu_room room = {};
+	unsigned int i, run = 0;
 
-	for (slot = 0; slot < twin->map.nr_slots; slot++) {
-		run = twin->slot[slot] == FREE ? run + 1 : 0;
-		best = max(best, run);
+	for (i = 0; i < BLOCK_SLOTS; i++) {
+		bool is_free = twin->slot[row * BLOCK_SLOTS + i] == FREE;
+
+		run = is_free ? run + 1 : 0;
+		room.free_slots += is_free;
+		if (run == i + 1)
+			room.head_slots = run;
+		room.bound_slots = max(room.bound_slots, run);
 	}
-	return best;
+	room.tail_slots = run;
+	return room;
 }
 
 static unsigned int twin_free_before(const struct twin *twin, unsigned int slot, unsigned int most)
@@ -91,28 +99,26 @@ static unsigned int twin_free_after(const struct twin *twin, unsigned int slot, 
 	return n;
 }
 
-/* With all tries the lowest place; with few, some place if any run is long enough. */
-static void twin_expect_find(const struct twin *twin, unsigned int nr, unsigned int align)
+/*
+ * Of all rows the lowest place, and a row that is searched in vain says so from
+ * then on: nobody looks into it twice for the same.
+ */
+static void twin_expect_find(struct twin *twin, unsigned int nr, unsigned int align)
 {
-	unsigned int lowest = twin_find(twin, nr, align), tries, slot, i;
+	unsigned int lowest = twin_find(twin, nr, align), row;
 
-	EXPECT_EQ(pcpu_area_find(&twin->map, nr, align, UINT_MAX), lowest);
-	for (tries = 0; tries < 4; tries++) {
-		slot = pcpu_area_find(&twin->map, nr, align, tries);
-		if (slot == PCPU_NONE) {
-			EXPECT(pcpu_area_longest(&twin->map) < nr + align - 1);
+	EXPECT_EQ(pcpu_area_find(&twin->map, nr, align), lowest);
+	for (row = 0; row < twin->map.nr_slots / BLOCK_SLOTS; row++) {
+		if (pcpu_area_find_in(&twin->map, row, nr, align) != PCPU_NONE)
 			continue;
-		}
-		EXPECT(slot >= lowest && !(slot % align));
-		for (i = 0; i < nr; i++)
-			EXPECT_EQ(twin->slot[slot + i], FREE);
+		EXPECT(nr > BLOCK_SLOTS || pcpu_area_reach(&twin->map, row) < nr + align - 1);
 	}
 }
 
 /* Take where both agree that it fits.  Returns the slot or PCPU_NONE. */
 static unsigned int twin_alloc(struct twin *twin, unsigned int nr, unsigned int align)
 {
-	unsigned int slot = pcpu_area_find(&twin->map, nr, align, UINT_MAX);
+	unsigned int slot = pcpu_area_find(&twin->map, nr, align);
 
 	EXPECT_EQ(slot, twin_find(twin, nr, align));
 	if (slot == PCPU_NONE)
@@ -138,21 +144,11 @@ static void twin_free(struct twin *twin, unsigned int slot)
 	twin_fill(twin, slot, nr, FREE);
 }
 
-static struct pcpu_run twin_node(const struct pcpu_area_map *map, unsigned int node)
-{
-	unsigned int word = node - map->nr_leaves;
-
-	if (node < map->nr_leaves)
-		return map->tree[node];
-	return pcpu_area_word_run(word < map->nr_slots / BITS_PER_LONG ? map->busy[word] : ~0UL);
-}
-
-/* The bits are those of the bytes, the tree is that of the bits. */
+/* The bits are those of the bytes, and so is what is known of each row. */
 static void twin_compare(const struct twin *twin)
 {
 	const struct pcpu_area_map *map = &twin->map;
 	unsigned int i;
-	u32 half;
 
 	for (i = 0; i < map->nr_slots; i++) {
 		EXPECT_EQ(test_bit(i, map->busy), twin->slot[i] != FREE);
@@ -160,42 +156,18 @@ static void twin_compare(const struct twin *twin)
 		if (twin->length[i])
 			EXPECT(test_bit(i + twin->length[i] - 1, map->ends));
 	}
-	for (i = map->nr_leaves - 1; i; i--) {
-		struct pcpu_run have = map->tree[i], want;
+	for (i = 0; i < map->nr_slots / BLOCK_SLOTS; i++) {
+		struct pcpu_room want = twin_room(twin, i);
 
-		half = (map->nr_leaves >> (ilog2(i) + 1)) * BITS_PER_LONG;
-		want = pcpu_area_join(twin_node(map, 2 * i), twin_node(map, 2 * i + 1), half);
-		EXPECT(!memcmp(&have, &want, sizeof(have)));
+		EXPECT_EQ(map->room[i].head_slots, want.head_slots);
+		EXPECT_EQ(map->room[i].tail_slots, want.tail_slots);
+		EXPECT_EQ(map->room[i].free_slots, want.free_slots);
+		EXPECT(map->room[i].bound_slots >= want.bound_slots);
+		EXPECT(map->room[i].bound_slots <= want.free_slots);
 	}
-	EXPECT_EQ(pcpu_area_longest(map), twin_longest(twin));
 }
 
 static struct twin twin;
-
-TEST(area_word_run)
-{
-	unsigned int round, bit, run;
-
-	for (round = 0; round < test_scaled(200000); round++) {
-		unsigned int density = sim_below(101);
-		struct pcpu_run want = {}, have;
-		unsigned long busy = 0;
-
-		for (bit = 0, run = 0; bit < BITS_PER_LONG; bit++) {
-			run++;
-			if (sim_below(100) < density) {
-				busy |= 1UL << bit;
-				run = 0;
-			}
-			if (run == bit + 1)
-				want.head_slots = run;
-			want.best_slots = max(want.best_slots, run);
-		}
-		want.tail_slots = run;
-		have = pcpu_area_word_run(busy);
-		EXPECT(!memcmp(&have, &want, sizeof(have)));
-	}
-}
 
 /*
  * All ways to lay out eight pieces of a two-block map, each free or busy, with
@@ -250,11 +222,10 @@ TEST(area_orders)
 			at[pick[i]] = twin_alloc(&twin, sizes[pick[i]], 1);
 			EXPECT(at[pick[i]] != PCPU_NONE);
 		}
-		EXPECT_EQ(pcpu_area_longest(&twin.map), 0);
-		EXPECT_EQ(pcpu_area_find(&twin.map, 1, 1, UINT_MAX), PCPU_NONE);
+		EXPECT_EQ(pcpu_area_find(&twin.map, 1, 1), PCPU_NONE);
 		for (i = 0; i < 6; i++)
 			twin_free(&twin, at[pick[5 - i]]);
-		EXPECT_EQ(pcpu_area_longest(&twin.map), 3 * BLOCK_SLOTS);
+		EXPECT_EQ(pcpu_area_find(&twin.map, 3 * BLOCK_SLOTS, 1), 0);
 		twin_compare(&twin);
 		twin_exit(&twin);
 	}
@@ -343,7 +314,6 @@ TEST(area_open_close)
 			nr = sim_below(2) ? random_size(BLOCK_SLOTS - first) : 0;
 			if (nr) {
 				pcpu_area_take(&twin.map, slot + first, nr, nr);
-				EXPECT_EQ(pcpu_area_longest(&twin.map), twin_longest(&twin));
 				pcpu_area_enliven(&twin.map, slot + first);
 				twin.length[slot + first] = nr;
 				twin_fill(&twin, slot + first, nr, USED);

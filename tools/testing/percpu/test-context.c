@@ -224,7 +224,7 @@ TEST(rows_join_their_neighbours)
 
 	world_boot(&(struct world){ .nr_cpus = 2, .no_worker = true, .static_bytes = 60 << 10 });
 	unit = pcpu_main.geo.unit_bytes;
-	while (pcpu_area_longest(&pcpu_main.first->map))
+	while (!bitmap_full(pcpu_main.first->map.busy, pcpu_main.first->map.nr_slots))
 		EXPECT(model_alloc(&objects[nr++], 64, 4, false, GFP_NOWAIT, CTX_TASK) ||
 		       model_alloc(&objects[nr - 1], 4, 4, false, GFP_NOWAIT, CTX_TASK));
 
