@@ -2,17 +2,19 @@
 /*
  * bench.c - how the cost of an operation grows with CPUs, objects and chunks
  *
- * For valgrind's callgrind, which counts instructions between measure_begin()
- * and measure_end() and gives the same figure each time. bench.py runs it.
+ * For valgrind's callgrind, which counts instructions inside measure() and gives
+ * the same figure each time. bench.py runs it.
  *
  *   sim PATTERN CPUS LIVE
  */
 #include "test.h"
 
-#define NR_OPERATIONS	2000
+#define NR_REPLACED	2000
+#define NR_COLD		28000
+#define NR_RANDOM	35000
 #define OBJECT_BYTES	64
 
-static void __percpu *objects[NR_OPERATIONS];
+static void __percpu *objects[NR_RANDOM];
 
 /* Nothing is registered here, but world.c and model.c refer to these. */
 void test_register(struct test *test)
@@ -40,7 +42,7 @@ static void run_pairs(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < NR_OPERATIONS; i++)
+	for (i = 0; i < NR_REPLACED; i++)
 		free_percpu(__alloc_percpu_gfp(OBJECT_BYTES, 8, GFP_KERNEL));
 }
 
@@ -49,10 +51,49 @@ static void run_misses(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < NR_OPERATIONS; i++) {
+	for (i = 0; i < NR_REPLACED; i++) {
 		free_percpu(objects[i]);
 		objects[i] = __alloc_percpu_gfp(OBJECT_BYTES, 8, GFP_KERNEL);
 	}
+}
+
+/* Two instructions, and well spread in its upper bits. */
+static u32 random_below(u64 *state, u32 limit)
+{
+	*state = *state * 6364136223846793005ULL + 1442695040888963407ULL;
+	return ((*state >> 32) * limit) >> 32;
+}
+
+/* The objects of test_percpu's cold: any size up to a quarter page. */
+static void alloc_cold(void)
+{
+	u64 state = 1;
+	unsigned int i;
+
+	for (i = 0; i < NR_COLD; i++)
+		objects[i] = __alloc_percpu_gfp(1 + random_below(&state, 1024), 8, GFP_KERNEL);
+}
+
+/* Those of its random35k: with alignments of 2 to 2048 too. */
+static void alloc_random(void)
+{
+	u64 state = 1;
+	unsigned int i;
+
+	for (i = 0; i < NR_RANDOM; i++) {
+		size_t bytes = 1 + random_below(&state, 1024);
+
+		objects[i] = __alloc_percpu_gfp(bytes, 2UL << random_below(&state, 11), GFP_KERNEL);
+	}
+}
+
+/* In the order in which they were allocated; there may be no more of them. */
+static void free_all(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(objects) && objects[i]; i++)
+		free_percpu(objects[i]);
 }
 
 static void live(unsigned int nr)
@@ -63,30 +104,77 @@ static void live(unsigned int nr)
 		EXPECT(__alloc_percpu_gfp(OBJECT_BYTES, 8, GFP_KERNEL));
 }
 
+/* Spread over what is live. */
+static void alloc_spread(unsigned int nr_live)
+{
+	unsigned int i;
+
+	live(nr_live / 2);
+	for (i = 0; i < NR_REPLACED; i++)
+		objects[i] = __alloc_percpu_gfp(OBJECT_BYTES, 8, GFP_KERNEL);
+	live(nr_live / 2);
+}
+
+/**
+ * struct pattern - what is measured
+ * @name: for the command line
+ * @prepare: run before, NULL if the objects are those of alloc_spread()
+ * @run: what is measured
+ * @nr_operations: that it consists of
+ * @cache: freed areas are kept at hand; otherwise as CACHE=1 in the environment says
+ * @atom_bytes: alignment of the first chunk: 2 MiB as on x86, or 0 for small chunks
+ */
+static const struct pattern {
+	const char *name;
+	void (*prepare)(void);
+	void (*run)(void);
+	unsigned int nr_operations;
+	bool cache;
+	size_t atom_bytes;
+} patterns[] = {
+	{ "hit", NULL, run_pairs, NR_REPLACED, .cache = true },
+	{ "miss", NULL, run_misses, NR_REPLACED },
+	{ "cold_alloc", free_all, alloc_cold, NR_COLD, .atom_bytes = SZ_2M },
+	{ "cold_free", alloc_cold, free_all, NR_COLD, .atom_bytes = SZ_2M },
+	{ "random_alloc", free_all, alloc_random, NR_RANDOM, .atom_bytes = SZ_2M },
+	{ "random_free", alloc_random, free_all, NR_RANDOM, .atom_bytes = SZ_2M },
+};
+
+static const struct pattern *find_pattern(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(patterns); i++) {
+		if (!strcmp(patterns[i].name, name))
+			return &patterns[i];
+	}
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
-	unsigned int nr_cpus, nr_live, i;
-	bool hits;
+	const struct pattern *pattern = argc == 4 ? find_pattern(argv[1]) : NULL;
+	unsigned int i;
 
-	if (argc != 4) {
-		fprintf(stderr, "usage: sim hit|miss CPUS LIVE (bench.py calls it)\n");
+	if (!pattern) {
+		fprintf(stderr, "usage: sim PATTERN CPUS LIVE (bench.py calls it)\n");
 		return 2;
 	}
-	hits = !strcmp(argv[1], "hit");
-	nr_cpus = atoi(argv[2]);
-	nr_live = atoi(argv[3]);
-
-	world_boot(&(struct world){ .nr_cpus = nr_cpus, .cache = hits, .no_memcg = true,
+	world_boot(&(struct world){ .nr_cpus = atoi(argv[2]), .cache = pattern->cache,
+				    .atom_bytes = pattern->atom_bytes, .no_memcg = true,
 				    .vmalloc_bytes = 1UL << 33 });
-	live(nr_live / 2);
-	/* Spread over what is live. */
-	for (i = 0; i < NR_OPERATIONS; i++) {
-		objects[i] = __alloc_percpu_gfp(OBJECT_BYTES, 8, GFP_KERNEL);
-		EXPECT(objects[i]);
+	if (pattern->prepare) {
+		live(atoi(argv[3]));
+		pattern->prepare();
+	} else {
+		alloc_spread(atoi(argv[3]));
 	}
-	live(nr_live / 2);
 	sim_run_all_work(100);
-	measure(hits ? run_pairs : run_misses);
-	printf("chunks %u\n", pcpu_main.nr_chunks + 1);
+	measure(pattern->run);
+	if (pattern->run != free_all) {
+		for (i = 0; i < pattern->nr_operations; i++)
+			EXPECT(objects[i]);
+	}
+	printf("operations %u chunks %u\n", pattern->nr_operations, pcpu_main.nr_chunks + 1);
 	return 0;
 }
