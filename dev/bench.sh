@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # Measure our percpu allocator against stock in one run ("make bench").
 #
-#   dev/bench.sh [build|run] [stock|ours] [um|x86]
+#   dev/bench.sh [build|run] [stock|ours] [um|x86|fork]
 #
-# Without arguments: build both kinds for both machines, then run them all.
+# um is UML with 1 and with 2 CPUs, x86 is QEMU with 1 and with 64 possible CPUs,
+# fork is QEMU with a userspace that forks. Without arguments: build both kinds
+# for all of them, then run them all. It fails if something does not build or does
+# not come to its end; a limit that does not hold is shown, and is no failure.
 # BENCH_REPEAT=N sets how often each UML boot is repeated (5); KERNEL=DIR is a
 # Linux 7.3 tree of your own. Results: build/bench/bench.csv and bench.svg.
 set -eu
@@ -14,11 +17,18 @@ for word; do
 	case $word in
 	build | run)	steps="$steps $word" ;;
 	stock | ours)	kinds="$kinds $word" ;;
-	um | x86)	machines="$machines $word" ;;
-	*)	echo "usage: dev/bench.sh [build|run] [stock|ours] [um|x86]" >&2; exit 2 ;;
+	um | x86 | fork) machines="$machines $word" ;;
+	*)	echo "usage: dev/bench.sh [build|run] [stock|ours] [um|x86|fork]" >&2; exit 2 ;;
 	esac
 done
-kinds=${kinds:-stock ours} machines=${machines:-um x86}
+kinds=${kinds:-stock ours} machines=${machines:-um x86 fork}
+
+# initramfs DIR: one static program, which is the init of its machine
+initramfs() {
+	mkdir -p "$1/root"
+	gcc -O2 -Wall -static -o "$1/root/init" dev/bench/forks.c
+	(cd "$1/root" && echo init | cpio --quiet -o -H newc -R 0:0) > "$1/initramfs"
+}
 
 build() {
 	sh dev/packages.sh source bench
@@ -31,10 +41,11 @@ build() {
 			echo "== kernel: $machine, $kind"
 			case $machine in
 			um)	set -- ARCH=um SUBARCH=x86_64 linux ;;
-			x86)	set -- ARCH=x86_64 bzImage ;;
+			*)	set -- ARCH=x86_64 bzImage ;;
 			esac
 			sh dev/kbuild.sh $tree "build/out/bench-$machine-$kind" \
 				"dev/configs/bench-$machine.config" "$@"
+			[ "$machine" != fork ] || initramfs "build/out/bench-fork-$kind"
 		done
 	done
 }
