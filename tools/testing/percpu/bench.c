@@ -15,6 +15,8 @@
 #define OBJECT_BYTES	64
 
 static void __percpu *objects[NR_RANDOM];
+/* Written to before each pair: tells them apart in a trace of memory accesses. */
+static volatile char mark;
 
 /* Nothing is registered here, but world.c and model.c refer to these. */
 void test_register(struct test *test)
@@ -42,8 +44,10 @@ static void run_pairs(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < NR_REPLACED; i++)
+	for (i = 0; i < NR_REPLACED; i++) {
+		mark = 1;
 		free_percpu(__alloc_percpu_gfp(OBJECT_BYTES, 8, GFP_KERNEL));
+	}
 }
 
 /* Nothing is kept at hand: each takes and releases an area of the map. */
@@ -52,6 +56,7 @@ static void run_misses(void)
 	unsigned int i;
 
 	for (i = 0; i < NR_REPLACED; i++) {
+		mark = 1;
 		free_percpu(objects[i]);
 		objects[i] = __alloc_percpu_gfp(OBJECT_BYTES, 8, GFP_KERNEL);
 	}
