@@ -81,9 +81,21 @@ static bool pcpu_bin_has_room(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 
 /* ---- bins ------------------------------------------------------------------------ */
 
-/* By address, so that areas side by side go back as one. */
-static void pcpu_release_sorted(struct pcpu_allocator *pa, struct pcpu_area *areas,
-				unsigned int nr)
+/* Those of one size at a time. */
+static void pcpu_cache_count_returned(const struct pcpu_area *areas, unsigned int nr)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < nr; i = j) {
+		for (j = i + 1; j < nr && areas[j].nr_slots == areas[i].nr_slots; j++)
+			;
+		pcpu_size_count(areas[i].nr_slots, PCPU_SIZE_RETURNED, j - i);
+	}
+}
+
+/* Back to the chunks; sorted by address, so that areas side by side go as one. */
+static void pcpu_cache_return(struct pcpu_allocator *pa, struct pcpu_area *areas,
+			      unsigned int nr)
 {
 	unsigned int i, j;
 
@@ -94,6 +106,7 @@ static void pcpu_release_sorted(struct pcpu_allocator *pa, struct pcpu_area *are
 			areas[j] = areas[j - 1];
 		areas[j] = area;
 	}
+	pcpu_cache_count_returned(areas, nr);
 	pcpu_chunk_release(pa, areas, nr);
 }
 
@@ -112,12 +125,12 @@ static bool pcpu_bin_spill(struct pcpu_allocator *pa, struct pcpu_bin *bin, unsi
 			nr++;
 		}
 		if (nr == PCPU_SPILL_AREAS) {
-			pcpu_release_sorted(pa, areas, nr);
+			pcpu_cache_return(pa, areas, nr);
 			nr = 0;
 		}
 	}
 	if (nr)
-		pcpu_release_sorted(pa, areas, nr);
+		pcpu_cache_return(pa, areas, nr);
 	return spilled;
 }
 
@@ -140,6 +153,19 @@ static bool pcpu_bin_in_use(struct pcpu_bin *bin)
 	return atomic_read(&bin->budget_bytes) || READ_ONCE(bin->top);
 }
 
+/*
+ * Before a bin gets another size, count its hits as of the one it has.  Where several
+ * do it at once, what they count adds up to the hits there were.
+ */
+static void pcpu_bin_fold_hits(struct pcpu_bin *bin)
+{
+	unsigned long nr_hits = READ_ONCE(bin->nr_hits);
+	unsigned long nr_new = nr_hits - xchg(&bin->folded_hits, nr_hits);
+
+	if (nr_new)
+		pcpu_size_count(READ_ONCE(bin->nr_slots), PCPU_SIZE_HIT, nr_new);
+}
+
 /* Make a bin that of another size; only after some patience if it is in use. */
 static struct pcpu_bin *pcpu_bin_claim(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 				       unsigned int nr_slots)
@@ -152,6 +178,7 @@ static struct pcpu_bin *pcpu_bin_claim(struct pcpu_allocator *pa, struct pcpu_bi
 			return NULL;
 		pcpu_bin_drain(pa, bin);
 	}
+	pcpu_bin_fold_hits(bin);
 	WRITE_ONCE(bin->nr_conflicts, 0);
 	WRITE_ONCE(bin->nr_misses, 0);
 	WRITE_ONCE(bin->nr_slots, nr_slots);
@@ -208,6 +235,7 @@ bool pcpu_cache_put_slow(struct pcpu_allocator *pa, const struct pcpu_area *area
 		if (top <= PCPU_SPILL_AREAS)
 			return false;
 		WRITE_ONCE(bin->top, top - PCPU_SPILL_AREAS);
+		pcpu_size_count(area->nr_slots, PCPU_SIZE_SPILL, 1);
 		pcpu_bin_spill(pa, bin, top - PCPU_SPILL_AREAS);
 	}
 	return pcpu_bin_push(bin, pcpu_area_addr(area));
@@ -240,14 +268,15 @@ bool pcpu_cache_refill(struct pcpu_allocator *pa, struct pcpu_request *req)
 	nr = pcpu_chunk_take_run(pa, req, nr);
 	if (!nr)
 		return false;
-	WRITE_ONCE(bin->nr_refilled, READ_ONCE(bin->nr_refilled) + nr - 1);
+	pcpu_size_count(req->nr_slots, PCPU_SIZE_REFILL, 1);
+	pcpu_size_count(req->nr_slots, PCPU_SIZE_REFILLED, nr - 1);
 	/* So that they are handed out from the lowest on. */
 	next = req->area;
 	for (next.slot += nr * req->nr_slots; --nr;) {
 		next.slot -= req->nr_slots;
 		if (!pcpu_bin_has_room(pa, bin, size_bytes) ||
 		    !pcpu_bin_push(bin, pcpu_area_addr(&next)))
-			pcpu_chunk_release(pa, &next, 1);
+			pcpu_cache_return(pa, &next, 1);
 	}
 	return true;
 }
@@ -257,12 +286,12 @@ bool pcpu_cache_refill(struct pcpu_allocator *pa, struct pcpu_request *req)
  * aligned, it stays for the next request, and this one is not served from here.
  */
 static bool pcpu_bin_refuse(struct pcpu_allocator *pa, struct pcpu_bin *bin,
-			    const struct pcpu_want *want, const struct pcpu_area *area)
+			    const struct pcpu_want *want, struct pcpu_area *area)
 {
 	bool misaligned = pcpu_slots_to_bytes(area->nr_slots) == want->size_bytes;
 
 	if (!misaligned || !bin || !pcpu_bin_push(bin, pcpu_area_addr(area)))
-		pcpu_chunk_release(pa, area, 1);
+		pcpu_cache_return(pa, area, 1);
 	return misaligned;
 }
 
@@ -395,7 +424,6 @@ struct pcpu_cache_figures pcpu_cache_count(struct pcpu_allocator *pa)
 			struct pcpu_bin *bin = &per_cpu(pcpu_caches, cpu).bin[i];
 
 			sum.nr_hits += READ_ONCE(bin->nr_hits);
-			sum.nr_refilled += READ_ONCE(bin->nr_refilled);
 			for (j = 0; j < PCPU_CACHE_DEPTH; j++)
 				sum.nr_held += !!READ_ONCE(bin->entry[j]);
 		}

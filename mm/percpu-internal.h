@@ -28,7 +28,8 @@
  *   percpu-vm.c/-km.c backends: address space, pages in and out
  *   percpu-area.c     the area map: find, take, give back, length
  *   percpu-first.c    boot: geometry and the first chunk
- *   percpu-stats.c    debugfs; percpu-validate.c: every invariant, checked
+ *   percpu-stats.c    debugfs, percpu_stats; percpu-sizes.c: percpu_sizes
+ *   percpu-validate.c every invariant, checked
  *
  * 3. States of a row
  *
@@ -779,9 +780,10 @@ bool pcpu_chunk_retire_spare(struct pcpu_allocator *pa, unsigned int keep_chunks
  * @budget_bytes: A: its part of the budget
  * @nr_hits: requests served; approximate, as nothing keeps interrupts out
  * @nr_misses: requests that found it empty, likewise
- * @nr_refilled: areas taken ahead of requests, likewise
  * @nr_conflicts: requests of other sizes that wanted it, likewise
  * @seen_hits: W: @nr_hits when the worker looked last
+ * @folded_hits: A: those of @nr_hits that were of former sizes, and are counted
+ *	in percpu-sizes.c
  * @entry: A: 0, or the address of an area that is taken and not live
  */
 struct pcpu_bin {
@@ -790,9 +792,9 @@ struct pcpu_bin {
 	atomic_t budget_bytes;
 	unsigned int nr_misses;
 	unsigned long nr_hits;
-	unsigned long nr_refilled;
 	unsigned int nr_conflicts;
 	unsigned long seen_hits;
+	unsigned long folded_hits;
 	unsigned long entry[PCPU_CACHE_DEPTH];
 };
 
@@ -806,12 +808,10 @@ DECLARE_PER_CPU_ALIGNED(struct pcpu_cache, pcpu_caches);
  * struct pcpu_cache_figures - what debugfs shows of all bins
  * @nr_held: areas at hand
  * @nr_hits: requests served
- * @nr_refilled: areas taken ahead of requests
  */
 struct pcpu_cache_figures {
 	unsigned long nr_held;
 	unsigned long nr_hits;
-	unsigned long nr_refilled;
 };
 
 bool pcpu_cache_put_slow(struct pcpu_allocator *pa, const struct pcpu_area *area);
@@ -823,6 +823,12 @@ bool pcpu_cache_age(struct pcpu_allocator *pa);
 struct pcpu_cache_figures pcpu_cache_count(struct pcpu_allocator *pa);
 unsigned int pcpu_cache_held_bytes(const struct pcpu_allocator *pa);
 void pcpu_cache_enable(struct pcpu_allocator *pa, unsigned long ram_pages);
+
+/* Requests that a bin has served since it has its size. */
+static inline unsigned long pcpu_bin_own_hits(const struct pcpu_bin *bin)
+{
+	return READ_ONCE(bin->nr_hits) - READ_ONCE(bin->folded_hits);
+}
 
 static inline unsigned long pcpu_area_addr(const struct pcpu_area *area)
 {
@@ -948,6 +954,40 @@ void pcpu_balance_drain_later(struct pcpu_allocator *pa);
 bool pcpu_balance_pass(struct pcpu_allocator *pa);
 void pcpu_balance_set_bounds(struct pcpu_allocator *pa, unsigned long ram_pages);
 void pcpu_balance_enable(struct pcpu_allocator *pa);
+
+/* ---- figures for debugfs (percpu-stats.c, percpu-sizes.c) -------------------- */
+
+struct pcpu_chunk *pcpu_nth_chunk(struct pcpu_allocator *pa, u64 nth, const char **label);
+
+/**
+ * enum pcpu_size_event - what is counted for each size
+ * @PCPU_SIZE_HIT: a request was served from what is at hand; comes from the bins
+ * @PCPU_SIZE_MISS: a request was served by the chunks
+ * @PCPU_SIZE_REFILL: a bin was refilled
+ * @PCPU_SIZE_REFILLED: an area was taken ahead of requests
+ * @PCPU_SIZE_SPILL: a bin was full, and a part of it went back to the chunks
+ * @PCPU_SIZE_RETURNED: an area went back to the chunks, whatever the reason
+ * @PCPU_NR_SIZE_EVENTS: kinds of them
+ */
+enum pcpu_size_event {
+	PCPU_SIZE_HIT,
+	PCPU_SIZE_MISS,
+	PCPU_SIZE_REFILL,
+	PCPU_SIZE_REFILLED,
+	PCPU_SIZE_SPILL,
+	PCPU_SIZE_RETURNED,
+	PCPU_NR_SIZE_EVENTS,
+};
+
+#ifdef CONFIG_PERCPU_STATS
+void pcpu_size_count(unsigned int nr_slots, enum pcpu_size_event event, unsigned long nr);
+unsigned long pcpu_size_total(enum pcpu_size_event event);
+#else
+static inline void pcpu_size_count(unsigned int nr_slots, enum pcpu_size_event event,
+				   unsigned long nr)
+{
+}
+#endif
 
 /* percpu-validate.c */
 #if defined(CONFIG_DEBUG_VM) || IS_ENABLED(CONFIG_KUNIT)

@@ -8,7 +8,7 @@
  * Chunks are found by their place in the list, so where chunks come and go
  * during a read one may be shown twice or left out; each is right in itself.
  *
- * Sizes are those of one unit, in bytes.
+ * Sizes are those of one unit, in bytes.  tools/mm/percpu-stats draws what it shows.
  */
 #define pr_fmt(fmt) "percpu: " fmt
 
@@ -58,6 +58,14 @@ static const char * const pcpu_row_names[PCPU_NR_ROW_STATES] = {
 	[PCPU_ROW_GOING]	= "rows_going",
 };
 
+/* In "rows_used", where PRESENT rows have a number. */
+static const char pcpu_row_letters[PCPU_NR_ROW_STATES] = {
+	[PCPU_ROW_ABSENT]	= '-',
+	[PCPU_ROW_COMING]	= 'c',
+	[PCPU_ROW_PRESENT]	= 'p',
+	[PCPU_ROW_GOING]	= 'g',
+};
+
 static void pcpu_show(struct seq_file *m, const char *name, u64 value)
 {
 	seq_printf(m, "  %-20s: %12llu\n", name, value);
@@ -93,6 +101,8 @@ static void pcpu_show_layout(struct seq_file *m, const struct pcpu_allocator *pa
 	pcpu_show(m, "dyn_size", pa->dyn_bytes);
 	pcpu_show(m, "atom_size", pa->geo.atom_bytes);
 	pcpu_show(m, "alloc_size", pa->alloc_bytes);
+	pcpu_show(m, "nr_units", pa->geo.nr_units);
+	pcpu_show(m, "page_size", PAGE_SIZE);
 	seq_putc(m, '\n');
 }
 
@@ -102,9 +112,11 @@ static void pcpu_show_totals(struct seq_file *m, struct pcpu_allocator *pa)
 	unsigned int nr_chunks, nr_spare_chunks, nr_empty_rows, reserve_rows;
 	struct pcpu_cache_figures cache;
 	struct pcpu_counts counts;
+	unsigned long nr_refilled;
 	u64 nr_made, nr_live;
 
 	cache = pcpu_cache_count(pa);
+	nr_refilled = pcpu_size_total(PCPU_SIZE_REFILLED);
 	spin_lock_irq(&pa->lock);
 	counts = pa->counts;
 	nr_chunks = pa->nr_chunks;
@@ -121,7 +133,7 @@ static void pcpu_show_totals(struct seq_file *m, struct pcpu_allocator *pa)
 	 */
 	nr_live = counts.nr_alloc - counts.nr_dealloc;
 	nr_live -= min_t(u64, cache.nr_held, nr_live);
-	nr_made = counts.nr_alloc + cache.nr_hits - cache.nr_refilled;
+	nr_made = counts.nr_alloc + cache.nr_hits - nr_refilled;
 	pcpu_show(m, "nr_alloc", nr_made);
 	pcpu_show(m, "nr_dealloc", nr_made - nr_live);
 	pcpu_show(m, "nr_cur_alloc", nr_live);
@@ -136,7 +148,7 @@ static void pcpu_show_totals(struct seq_file *m, struct pcpu_allocator *pa)
 	pcpu_show(m, "reserve_rows", reserve_rows);
 	pcpu_show(m, "nr_cached", cache.nr_held);
 	pcpu_show(m, "nr_cache_hits", cache.nr_hits);
-	pcpu_show(m, "nr_cache_refilled", cache.nr_refilled);
+	pcpu_show(m, "nr_cache_refilled", nr_refilled);
 	pcpu_show(m, "nr_bad_frees", atomic_read(&pa->nr_bad_frees));
 	pcpu_show_rows(m, nr_rows_in);
 	seq_putc(m, '\n');
@@ -204,6 +216,44 @@ static unsigned int pcpu_view_measure(const struct pcpu_chunk *chunk,
 	return nr;
 }
 
+/* Bytes of a row that are used, or in what other state than PRESENT it is, below 0. */
+static int pcpu_view_row_use(const struct pcpu_chunk *chunk, unsigned int row)
+{
+	unsigned int slot = max(row * PCPU_ROW_SLOTS, chunk->first_slot);
+	unsigned int end = min((row + 1) * PCPU_ROW_SLOTS, chunk->end_slot);
+
+	if (chunk->rows[row].state != PCPU_ROW_PRESENT)
+		return -1 - chunk->rows[row].state;
+	return slot < end ? pcpu_slots_to_bytes(bitmap_weight_from(chunk->map.busy, slot, end)) : 0;
+}
+
+static void pcpu_show_row_use(struct seq_file *m, int use, unsigned int nr_rows)
+{
+	if (use >= 0)
+		seq_printf(m, " %d", use);
+	else
+		seq_printf(m, " %c", pcpu_row_letters[-1 - use]);
+	if (nr_rows > 1)
+		seq_printf(m, "x%u", nr_rows);
+}
+
+/* A word for each row, or for so many in a row that are alike: "0", "4096x12", "-x3". */
+static void pcpu_show_rows_used(struct seq_file *m, const struct pcpu_chunk *chunk)
+{
+	unsigned int row, from = 0;
+	int use;
+
+	seq_printf(m, "  %-20s:", "rows_used");
+	for (row = 1; row <= chunk->nr_rows; row++) {
+		use = pcpu_view_row_use(chunk, from);
+		if (row < chunk->nr_rows && pcpu_view_row_use(chunk, row) == use)
+			continue;
+		pcpu_show_row_use(m, use, row - from);
+		from = row;
+	}
+	seq_putc(m, '\n');
+}
+
 static int pcpu_cmp_sizes(const void *a, const void *b)
 {
 	return cmp_int(*(const u32 *)a, *(const u32 *)b);
@@ -239,6 +289,7 @@ static int pcpu_show_view(struct seq_file *m, const struct pcpu_view *view)
 	pcpu_show_slots(m, "present_free_bytes", fig.present_slots);
 	pcpu_show_slots(m, "present_contig_bytes", fig.present_longest_slots);
 	pcpu_show_rows(m, chunk->nr_rows_in);
+	pcpu_show_rows_used(m, chunk);
 	seq_putc(m, '\n');
 
 	kvfree(sizes);
@@ -247,9 +298,16 @@ static int pcpu_show_view(struct seq_file *m, const struct pcpu_view *view)
 
 /* ---- the file ----------------------------------------------------------------- */
 
-/* The chunk at a place in the order of the file, or NULL behind the last. */
-static struct pcpu_chunk *pcpu_nth_chunk(struct pcpu_allocator *pa, u64 nth,
-					 const char **label)
+/**
+ * pcpu_nth_chunk - the chunk at a place in the order of the file
+ * @pa: the allocator
+ * @nth: the place, from 0
+ * @label: set to what kind of chunk it is
+ *
+ * Context: under the lock.
+ * Return: the chunk, or NULL behind the last
+ */
+struct pcpu_chunk *pcpu_nth_chunk(struct pcpu_allocator *pa, u64 nth, const char **label)
 {
 	struct pcpu_chunk *chunk;
 

@@ -267,6 +267,8 @@ static noinline bool pcpu_want_serve(struct pcpu_allocator *pa, const struct pcp
 	pcpu_balance_after_alloc(pa, &req);
 	if (err)
 		pcpu_report_failure(&req);
+	else
+		pcpu_size_count(req.nr_slots, PCPU_SIZE_MISS, 1);
 	*area = req.area;
 	return !err;
 }

@@ -256,6 +256,21 @@ static inline u64 div64_u64(u64 dividend, u64 divisor)
 	return dividend / divisor;
 }
 
+#define cmp_int(a, b)		(((a) > (b)) - ((a) < (b)))
+
+typedef int (*cmp_func_t)(const void *a, const void *b);
+#define sort(base, nr, bytes, cmp, swap) ((void)(swap), qsort(base, nr, bytes, cmp))
+
+/* The first byte that is not @c, or NULL. */
+static inline void *memchr_inv(const void *start, int c, size_t bytes)
+{
+	const u8 *at = start, *end = at + bytes;
+
+	while (at < end && *at == (u8)c)
+		at++;
+	return at < end ? (void *)at : NULL;
+}
+
 /* ---- pages ------------------------------------------------------------- */
 
 #ifndef PAGE_SHIFT

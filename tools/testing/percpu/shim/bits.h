@@ -228,6 +228,11 @@ static inline void bitmap_clear(unsigned long *map, unsigned int start, unsigned
 
 #define bitmap_size(nbits)	(BITS_TO_LONGS(nbits) * sizeof(long))
 
+static inline void bitmap_copy(unsigned long *to, const unsigned long *from, unsigned int nbits)
+{
+	memcpy(to, from, bitmap_size(nbits));
+}
+
 static inline void bitmap_fill(unsigned long *map, unsigned int nbits)
 {
 	memset(map, 0xff, bitmap_size(nbits));

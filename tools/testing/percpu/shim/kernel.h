@@ -13,6 +13,7 @@
 #include "list.h"
 #include "sync.h"
 #include "mem.h"
+#include "seq.h"
 #include "hooks.h"
 
 #endif /* _MM_PERCPU_KERNEL_H */

@@ -144,6 +144,7 @@ void kvfree(const void *object);
 #define kmalloc(bytes, gfp)	shim_kvzalloc(__func__, bytes, gfp)
 #define kvmalloc(bytes, gfp)	shim_kvzalloc(__func__, bytes, gfp)
 #define kcalloc(n, bytes, gfp)	shim_kvzalloc(__func__, size_mul(n, bytes), gfp)
+#define kvmalloc_array(n, bytes, gfp) shim_kvzalloc(__func__, size_mul(n, bytes), gfp)
 #define kvcalloc(n, bytes, gfp)	shim_kvzalloc(__func__, size_mul(n, bytes), gfp)
 #define kzalloc_obj(obj, ...)	shim_kvzalloc(__func__, sizeof(obj), GFP_KERNEL)
 #define kfree(object)		kvfree(object)

@@ -120,6 +120,12 @@ void sim_advance(unsigned long by);
 /* RCU: free what waits for readers.  There must be none. */
 void sim_rcu_quiesce(void);
 
+/*
+ * What a read of a file in debugfs gives, or NULL where there is no such file.
+ * The caller frees it.  Only in builds with CONFIG_PERCPU_STATS.
+ */
+char *sim_read_file(const char *name);
+
 /* The shrinker that was registered, or NULL. */
 struct shrinker *sim_shrinker(void);
 

@@ -48,6 +48,7 @@ struct obj_cgroup;
  * @nr_rcu: RCU read-side sections it is in
  * @backing_gfp: the mask that its backing allocations must have
  * @backing_known: check them against that
+ * @reading: it reads a file, for which it allocates as it likes, and gets it
  */
 struct task_struct {
 	unsigned int flags;
@@ -65,6 +66,7 @@ struct task_struct {
 	unsigned int nr_rcu;
 	gfp_t backing_gfp;
 	bool backing_known;
+	bool reading;
 };
 
 extern __thread struct task_struct shim_task;

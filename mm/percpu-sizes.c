@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * percpu-sizes.c - which sizes are allocated, and what /sys/kernel/debug/percpu_sizes shows
+ *
+ * Sizes are put into classes: each multiple of a slot up to 8 slots has its own,
+ * above that there are four to each power of two, and one takes all over 32 KiB.
+ * A class is named by the largest size in it.
+ *
+ * What happens away from the common pair is counted by CPU and class as it
+ * happens.  A hit is part of the common pair, which must not pay for this: it is
+ * counted in its bin, as ever, and comes here only when the bin becomes that of
+ * another size.  So hits are approximate: one that an interrupt or another CPU
+ * disturbs may get lost, or count for the size that the bin had before or has
+ * after.  All other counts are exact.  They begin at boot and are never reset.
+ *
+ * Live objects are not counted at all, but found in the chunks' maps when the file
+ * is read.  Chunks are visited by their place in the list, so where chunks come and
+ * go during a read one may be counted twice or left out.
+ *
+ * Compiled with CONFIG_PERCPU_STATS.  Takes the allocator's lock to copy one chunk's
+ * maps at a time; counting takes no lock.
+ */
+#define pr_fmt(fmt) "percpu: " fmt
+
+#include "percpu-internal.h"
+
+/* 0 to 3 are 1 to 4 slots; four to each power of two from there on, up to 8192. */
+#define PCPU_SIZE_SUBSHIFT	2
+#define PCPU_NR_SIZE_CLASSES	49
+#define PCPU_LAST_SIZE_CLASS	(PCPU_NR_SIZE_CLASSES - 1)
+
+/**
+ * struct pcpu_size_counts - what happened on one CPU
+ * @nr: A: by size class and kind of event
+ *
+ * 2.3 KiB where a long has 64 bits.
+ */
+struct pcpu_size_counts {
+	atomic_long_t nr[PCPU_NR_SIZE_CLASSES][PCPU_NR_SIZE_EVENTS];
+};
+
+/* Of pcpu_main, the one that has bins. */
+static DEFINE_PER_CPU_ALIGNED(struct pcpu_size_counts, pcpu_size_counts);
+
+/**
+ * struct pcpu_size_figures - what is shown of a size class
+ * @nr_live: objects that were allocated and not freed
+ * @live_slots: slots of each unit in them
+ * @nr_held: areas at hand
+ * @held_slots: slots of each unit in those
+ * @nr: events by kind, on all CPUs
+ */
+struct pcpu_size_figures {
+	u64 nr_live;
+	u64 live_slots;
+	u64 nr_held;
+	u64 held_slots;
+	unsigned long nr[PCPU_NR_SIZE_EVENTS];
+};
+
+/**
+ * struct pcpu_size_table - all classes
+ * @of: the figures of each
+ * @live: room for a chunk's map of live areas
+ * @ends: room for its map of the areas' ends
+ */
+struct pcpu_size_table {
+	struct pcpu_size_figures of[PCPU_NR_SIZE_CLASSES];
+	unsigned long *live;
+	unsigned long *ends;
+};
+
+/* ---- classes ----------------------------------------------------------------- */
+
+static unsigned int pcpu_size_class(unsigned int nr_slots)
+{
+	unsigned int last = nr_slots - 1;
+	unsigned int shift = max(fls(last), PCPU_SIZE_SUBSHIFT + 1) - PCPU_SIZE_SUBSHIFT - 1;
+
+	return min((shift << PCPU_SIZE_SUBSHIFT) + (last >> shift), PCPU_LAST_SIZE_CLASS);
+}
+
+/* Of all classes but the last, which has no bound. */
+static unsigned int pcpu_size_class_max_slots(unsigned int class)
+{
+	unsigned int shift = max(class >> PCPU_SIZE_SUBSHIFT, 1U) - 1;
+
+	return (class + 1 - (shift << PCPU_SIZE_SUBSHIFT)) << shift;
+}
+
+/* ---- events -------------------------------------------------------------------- */
+
+/**
+ * pcpu_size_count - count events
+ * @nr_slots: the size they concern
+ * @event: their kind
+ * @nr: how many
+ *
+ * Context: any, no lock.
+ */
+void pcpu_size_count(unsigned int nr_slots, enum pcpu_size_event event, unsigned long nr)
+{
+	/* Which CPU's does not matter, only the sum is shown. */
+	struct pcpu_size_counts *counts = raw_cpu_ptr(&pcpu_size_counts);
+
+	if (nr)
+		atomic_long_add(nr, &counts->nr[pcpu_size_class(nr_slots)][event]);
+}
+
+/**
+ * pcpu_size_total - events of a kind, of all sizes, on all CPUs
+ * @event: the kind
+ *
+ * Of hits only those that no bin still counts, see pcpu_cache_count().
+ *
+ * Context: any, no lock.
+ * Return: their number
+ */
+unsigned long pcpu_size_total(enum pcpu_size_event event)
+{
+	unsigned long sum = 0;
+	unsigned int cpu, class;
+
+	for_each_possible_cpu(cpu)
+		for (class = 0; class < PCPU_NR_SIZE_CLASSES; class++)
+			sum += atomic_long_read(&per_cpu(pcpu_size_counts, cpu).nr[class][event]);
+	return sum;
+}
+
+/* ---- the table ------------------------------------------------------------------- */
+
+static void pcpu_table_add_events(struct pcpu_size_table *table,
+				  const struct pcpu_size_counts *counts)
+{
+	unsigned int class, event;
+
+	for (class = 0; class < PCPU_NR_SIZE_CLASSES; class++)
+		for (event = 0; event < PCPU_NR_SIZE_EVENTS; event++)
+			table->of[class].nr[event] += atomic_long_read(&counts->nr[class][event]);
+}
+
+/* Areas that a bin has kept from the time when it had another size count as of its own. */
+static void pcpu_table_add_bin(struct pcpu_size_table *table, const struct pcpu_bin *bin)
+{
+	unsigned int nr_slots = READ_ONCE(bin->nr_slots), i;
+	struct pcpu_size_figures *figures;
+
+	if (!nr_slots)
+		return;
+	figures = &table->of[pcpu_size_class(nr_slots)];
+	figures->nr[PCPU_SIZE_HIT] += pcpu_bin_own_hits(bin);
+	for (i = 0; i < PCPU_CACHE_DEPTH; i++) {
+		if (READ_ONCE(bin->entry[i])) {
+			figures->nr_held++;
+			figures->held_slots += nr_slots;
+		}
+	}
+}
+
+static void pcpu_table_add_cpus(struct pcpu_size_table *table)
+{
+	unsigned int cpu, i;
+
+	for_each_possible_cpu(cpu) {
+		pcpu_table_add_events(table, &per_cpu(pcpu_size_counts, cpu));
+		for (i = 0; i < PCPU_CACHE_BINS; i++)
+			pcpu_table_add_bin(table, &per_cpu(pcpu_caches, cpu).bin[i]);
+		cond_resched();
+	}
+}
+
+/*
+ * An area's bit in the map of live areas is set after its end is marked and cleared
+ * before that changes.  So under the lock, which guards the ends, the two agree.
+ */
+static bool pcpu_table_copy_chunk(struct pcpu_allocator *pa, struct pcpu_size_table *table,
+				  u64 nth, struct pcpu_area_map *map)
+{
+	const struct pcpu_chunk *chunk;
+	const char *label;
+	unsigned int i;
+
+	spin_lock_irq(&pa->lock);
+	chunk = pcpu_nth_chunk(pa, nth, &label);
+	if (chunk) {
+		*map = chunk->map;
+		for (i = 0; i < BITS_TO_LONGS(map->nr_slots); i++)
+			table->live[i] = READ_ONCE(chunk->map.live[i]);
+		bitmap_copy(table->ends, chunk->map.ends, chunk->map.nr_slots);
+	}
+	spin_unlock_irq(&pa->lock);
+	map->live = table->live;
+	map->ends = table->ends;
+	return chunk;
+}
+
+static void pcpu_table_add_chunks(struct pcpu_allocator *pa, struct pcpu_size_table *table)
+{
+	struct pcpu_size_figures *figures;
+	struct pcpu_area_map map;
+	unsigned int slot, nr_slots;
+	u64 nth;
+
+	for (nth = 0; pcpu_table_copy_chunk(pa, table, nth, &map); nth++) {
+		for_each_set_bit(slot, map.live, map.nr_slots) {
+			nr_slots = pcpu_area_length(&map, slot);
+			if (!nr_slots)
+				continue;
+			figures = &table->of[pcpu_size_class(nr_slots)];
+			figures->nr_live++;
+			figures->live_slots += nr_slots;
+		}
+		cond_resched();
+	}
+}
+
+static struct pcpu_size_table *pcpu_table_alloc(const struct pcpu_allocator *pa)
+{
+	unsigned int nr_longs = BITS_TO_LONGS(pa->geo.unit_pages * PCPU_ROW_SLOTS);
+	struct pcpu_size_table *table;
+
+	table = kvzalloc(sizeof(*table) + 2 * nr_longs * sizeof(long), GFP_KERNEL);
+	if (!table)
+		return NULL;
+	table->live = (unsigned long *)(table + 1);
+	table->ends = table->live + nr_longs;
+	return table;
+}
+
+/* ---- the file ----------------------------------------------------------------------- */
+
+static bool pcpu_figures_empty(const struct pcpu_size_figures *figures)
+{
+	return !memchr_inv(figures, 0, sizeof(*figures));
+}
+
+static void pcpu_show_class(struct seq_file *m, const struct pcpu_size_figures *figures,
+			    size_t min_bytes, size_t max_bytes)
+{
+	const unsigned long *nr = figures->nr;
+
+	seq_printf(m, "%8zu %8zu %10llu %12llu %8llu %12llu", min_bytes, max_bytes,
+		   figures->nr_live, figures->live_slots << PCPU_MIN_ALLOC_SHIFT,
+		   figures->nr_held, figures->held_slots << PCPU_MIN_ALLOC_SHIFT);
+	seq_printf(m, " %14lu %14lu %12lu %10lu %12lu %10lu %12lu\n",
+		   nr[PCPU_SIZE_HIT] + nr[PCPU_SIZE_MISS], nr[PCPU_SIZE_HIT],
+		   nr[PCPU_SIZE_MISS], nr[PCPU_SIZE_REFILL], nr[PCPU_SIZE_REFILLED],
+		   nr[PCPU_SIZE_SPILL], nr[PCPU_SIZE_RETURNED]);
+}
+
+/* Columns may be added at the end of a line: readers go by the names in the first. */
+static int pcpu_sizes_show(struct seq_file *m, void *unused)
+{
+	struct pcpu_allocator *pa = &pcpu_main;
+	struct pcpu_size_table *table = pcpu_table_alloc(pa);
+	unsigned int class, min_slots = 1, max_slots;
+	size_t unit_bytes = pa->geo.unit_bytes;
+
+	if (!table)
+		return -ENOMEM;
+	pcpu_table_add_cpus(table);
+	pcpu_table_add_chunks(pa, table);
+
+	seq_printf(m, "%8s %8s %10s %12s %8s %12s", "min_size", "max_size", "live", "live_bytes",
+		   "cached", "cached_bytes");
+	seq_printf(m, " %14s %14s %12s %10s %12s %10s %12s\n", "allocs", "hits", "misses",
+		   "refills", "refilled", "spills", "returned");
+	for (class = 0; class < PCPU_NR_SIZE_CLASSES; class++) {
+		max_slots = class < PCPU_LAST_SIZE_CLASS ? pcpu_size_class_max_slots(class) :
+							   unit_bytes >> PCPU_MIN_ALLOC_SHIFT;
+		if (!pcpu_figures_empty(&table->of[class]))
+			pcpu_show_class(m, &table->of[class], pcpu_slots_to_bytes(min_slots),
+					pcpu_slots_to_bytes(max_slots));
+		min_slots = max_slots + 1;
+	}
+	kvfree(table);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(pcpu_sizes);
+
+static int __init pcpu_sizes_init(void)
+{
+	debugfs_create_file("percpu_sizes", 0444, NULL, NULL, &pcpu_sizes_fops);
+	return 0;
+}
+late_initcall(pcpu_sizes_init);
