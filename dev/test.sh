@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Run the tests and sum up.
 #
-#   dev/test.sh [PART]...      parts: apply series sim kunit (all without PART)
+#   dev/test.sh [PART]...      parts: apply series tools sim kunit (all without PART)
 #
 # A part's last line "N passed, N failed" counts; a part that fails without one
 # counts as one failure. The output of each is kept in build/test/PART.log.
@@ -13,6 +13,7 @@ run_part() {
 	case $1 in
 	apply)	dev/packages.sh source && linux && dev/test-overlay.py apply ;;
 	series)	dev/packages.sh source && linux && dev/test-overlay.py series ;;
+	tools)	dev/test-percpu-stats.py ;;
 	sim)	dev/packages.sh source sim && linux && make -C tools/testing/percpu test ;;
 	kunit)	dev/packages.sh source uml qemu && linux && dev/kunit.sh ;;
 	*)	echo "test.sh: unknown part '$1'" >&2; return 2 ;;
@@ -21,7 +22,7 @@ run_part() {
 
 linux() { dev/get-linux.sh ${KERNEL:+"$KERNEL"}; }
 
-[ $# -gt 0 ] || set -- apply series sim kunit
+[ $# -gt 0 ] || set -- apply series tools sim kunit
 mkdir -p build/test
 passed=0 failed=0 began=$(date +%s)
 for part; do
