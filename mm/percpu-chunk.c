@@ -1003,8 +1003,8 @@ static int pcpu_prepare(struct pcpu_allocator *pa, struct pcpu_request *req,
  * @req: what each of them is to be; its area is set to the first of them
  * @max: how many at most
  *
- * No more areas are taken than there were of late.  So where things grow, what
- * is allocated together still lies together.
+ * No more areas are taken than there were of late, unless the request wants all
+ * of them.  So where things grow, what is allocated together still lies together.
  *
  * Context: any but NMI; takes the lock.
  * Return: how many were taken, none of them live; 0, or more than 1
@@ -1012,11 +1012,13 @@ static int pcpu_prepare(struct pcpu_allocator *pa, struct pcpu_request *req,
 unsigned int pcpu_chunk_take_run(struct pcpu_allocator *pa, struct pcpu_request *req,
 				 unsigned int max)
 {
+	unsigned int nr = max;
 	unsigned long flags;
-	unsigned int nr;
 
 	spin_lock_irqsave(&pa->lock, flags);
-	nr = min_t(u64, max, pa->peak_areas - (pa->counts.nr_alloc - pa->counts.nr_dealloc));
+	if (!req->wants_all)
+		nr = min_t(u64, nr, pa->peak_areas -
+				    (pa->counts.nr_alloc - pa->counts.nr_dealloc));
 	req->run_slots = nr * req->nr_slots;
 	if (nr < 2 || !pcpu_take_present(pa, req, PCPU_MAX_MISSES))
 		nr = 0;

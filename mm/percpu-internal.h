@@ -372,6 +372,7 @@ struct pcpu_want {
  * @may_block: may sleep and reclaim
  * @may_create: may create chunks: it may block and does not reclaim itself
  * @may_populate: may make rows present
+ * @wants_all: every area of a run is wanted now, none is taken ahead of need
  * @pages: pages in hand, @nr_rows times one for each CPU, linked by lru
  * @ext_pages: in hand for the same rows
  * @nr_rows: rows in hand
@@ -389,6 +390,7 @@ struct pcpu_request {
 	bool may_block;
 	bool may_create;
 	bool may_populate;
+	bool wants_all;
 
 	struct list_head pages;
 	struct list_head ext_pages;
