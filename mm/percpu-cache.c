@@ -81,21 +81,16 @@ static bool pcpu_bin_has_room(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 
 /* ---- bins ------------------------------------------------------------------------ */
 
-/* Those of one size at a time. */
-static void pcpu_cache_count_returned(const struct pcpu_area *areas, unsigned int nr)
-{
-	unsigned int i, j;
-
-	for (i = 0; i < nr; i = j) {
-		for (j = i + 1; j < nr && areas[j].nr_slots == areas[i].nr_slots; j++)
-			;
-		pcpu_size_count(areas[i].nr_slots, PCPU_SIZE_RETURNED, j - i);
-	}
-}
-
-/* Back to the chunks; sorted by address, so that areas side by side go as one. */
-static void pcpu_cache_return(struct pcpu_allocator *pa, struct pcpu_area *areas,
-			      unsigned int nr)
+/**
+ * pcpu_cache_release - return areas to the chunks, past the bins
+ * @pa: the allocator
+ * @areas: the caller's areas; sorted by address, so that those side by side go
+ *	back as one
+ * @nr: how many; few, see pcpu_chunk_release()
+ *
+ * Context: any but NMI; takes the lock.
+ */
+void pcpu_cache_release(struct pcpu_allocator *pa, struct pcpu_area *areas, unsigned int nr)
 {
 	unsigned int i, j;
 
@@ -106,8 +101,21 @@ static void pcpu_cache_return(struct pcpu_allocator *pa, struct pcpu_area *areas
 			areas[j] = areas[j - 1];
 		areas[j] = area;
 	}
-	pcpu_cache_count_returned(areas, nr);
 	pcpu_chunk_release(pa, areas, nr);
+}
+
+/* The same with areas that were at hand; those of one size are counted at a time. */
+static void pcpu_cache_return(struct pcpu_allocator *pa, struct pcpu_area *areas,
+			      unsigned int nr)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < nr; i = j) {
+		for (j = i + 1; j < nr && areas[j].nr_slots == areas[i].nr_slots; j++)
+			;
+		pcpu_size_count(areas[i].nr_slots, PCPU_SIZE_RETURNED, j - i);
+	}
+	pcpu_cache_release(pa, areas, nr);
 }
 
 /* Return to the chunks what is in [from, DEPTH).  True if there was anything. */
@@ -216,11 +224,13 @@ static struct pcpu_bin *pcpu_bin_for(struct pcpu_allocator *pa, const struct pcp
  * pcpu_cache_put_slow - pcpu_cache_put() where it is not all that simple
  * @pa: the allocator
  * @area: the area
+ * @may_spill: others may have to make room for it
  *
  * Context: any but NMI; takes the lock where it spills others.
  * Return: false if there is no place for it
  */
-bool pcpu_cache_put_slow(struct pcpu_allocator *pa, const struct pcpu_area *area)
+bool pcpu_cache_put_slow(struct pcpu_allocator *pa, const struct pcpu_area *area,
+			 bool may_spill)
 {
 	unsigned int size_bytes = pcpu_slots_to_bytes(area->nr_slots), top;
 	struct pcpu_bin *bin;
@@ -232,7 +242,7 @@ bool pcpu_cache_put_slow(struct pcpu_allocator *pa, const struct pcpu_area *area
 		return false;
 	if (!pcpu_bin_has_room(pa, bin, size_bytes)) {
 		top = min(READ_ONCE(bin->top), PCPU_CACHE_DEPTH);
-		if (top <= PCPU_SPILL_AREAS)
+		if (!may_spill || top <= PCPU_SPILL_AREAS)
 			return false;
 		WRITE_ONCE(bin->top, top - PCPU_SPILL_AREAS);
 		pcpu_size_count(area->nr_slots, PCPU_SIZE_SPILL, 1);

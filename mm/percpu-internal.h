@@ -816,10 +816,12 @@ struct pcpu_cache_figures {
 	unsigned long nr_hits;
 };
 
-bool pcpu_cache_put_slow(struct pcpu_allocator *pa, const struct pcpu_area *area);
+bool pcpu_cache_put_slow(struct pcpu_allocator *pa, const struct pcpu_area *area,
+			 bool may_spill);
 bool pcpu_cache_get_slow(struct pcpu_allocator *pa, const struct pcpu_want *want,
 			 struct pcpu_area *area);
 bool pcpu_cache_refill(struct pcpu_allocator *pa, struct pcpu_request *req);
+void pcpu_cache_release(struct pcpu_allocator *pa, struct pcpu_area *areas, unsigned int nr);
 bool pcpu_cache_drain(struct pcpu_allocator *pa, bool all_cpus);
 bool pcpu_cache_age(struct pcpu_allocator *pa);
 struct pcpu_cache_figures pcpu_cache_count(struct pcpu_allocator *pa);
@@ -931,12 +933,13 @@ static __always_inline bool pcpu_cache_get(struct pcpu_allocator *pa,
  * pcpu_cache_put - keep a freed area at hand
  * @pa: the allocator
  * @area: the area, the caller's own; no longer so if it was taken in
+ * @may_spill: others may have to make room for it
  *
  * Context: any but NMI; takes the lock where it spills others.
  * Return: false if there is no place for it
  */
 static __always_inline bool pcpu_cache_put(struct pcpu_allocator *pa,
-					   const struct pcpu_area *area)
+					   const struct pcpu_area *area, bool may_spill)
 {
 	struct pcpu_bin *bin = pcpu_bin_of(area->nr_slots);
 
@@ -945,7 +948,7 @@ static __always_inline bool pcpu_cache_put(struct pcpu_allocator *pa,
 		   pcpu_bin_affords(bin, pcpu_slots_to_bytes(area->nr_slots)) &&
 		   area->chunk != pa->reserved && pcpu_bin_push(bin, pcpu_area_addr(area))))
 		return true;
-	return pcpu_cache_put_slow(pa, area);
+	return pcpu_cache_put_slow(pa, area, may_spill);
 }
 
 /* percpu-balance.c */

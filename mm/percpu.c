@@ -22,6 +22,9 @@
 
 struct pcpu_allocator pcpu_main;
 
+/* What of a batch is served at a time, by at most one hold of the lock a run. */
+#define PCPU_BULK_AREAS		16U
+
 /* What of a caller's mask reaches the backing allocations. */
 #define PCPU_BACKING_MASK						\
 	(__GFP_RECLAIM | __GFP_IO | __GFP_FS | __GFP_NORETRY |		\
@@ -120,11 +123,14 @@ static void pcpu_report_failure(const struct pcpu_request *req)
 /* ---- memory cgroups and allocation tags ---------------------------------------- */
 
 #ifdef CONFIG_MEMCG
-/* False if the cgroup's limit forbids it; *objcg is whom it was charged to. */
-static bool pcpu_memcg_charge(const struct pcpu_want *want, struct obj_cgroup **objcg)
+/*
+ * Charge objects that have so many bytes in one unit, together.  False if the
+ * cgroup's limit forbids it; *objcg is whom it was charged to.
+ */
+static bool pcpu_memcg_charge(gfp_t gfp, size_t size_bytes, struct obj_cgroup **objcg)
 {
 	*objcg = NULL;
-	if (!(want->gfp & __GFP_ACCOUNT) || !memcg_kmem_online())
+	if (!(gfp & __GFP_ACCOUNT) || !memcg_kmem_online())
 		return true;
 	*objcg = current_obj_cgroup();
 	if (*objcg && obj_cgroup_is_root(*objcg))
@@ -132,9 +138,9 @@ static bool pcpu_memcg_charge(const struct pcpu_want *want, struct obj_cgroup **
 	if (!*objcg)
 		return true;
 	/* The counters of a cgroup take an int at a time. */
-	if (pcpu_full_size_bytes(want->size_bytes) > INT_MAX)
+	if (pcpu_full_size_bytes(size_bytes) > INT_MAX)
 		return false;
-	return !obj_cgroup_charge(*objcg, want->gfp, pcpu_full_size_bytes(want->size_bytes));
+	return !obj_cgroup_charge(*objcg, gfp, pcpu_full_size_bytes(size_bytes));
 }
 
 static void pcpu_memcg_uncharge(struct obj_cgroup *objcg, size_t size_bytes)
@@ -177,7 +183,7 @@ static void pcpu_memcg_free(struct pcpu_ext *ext, size_t size_bytes)
 	obj_cgroup_put(objcg);
 }
 #else
-static bool pcpu_memcg_charge(const struct pcpu_want *want, struct obj_cgroup **objcg)
+static bool pcpu_memcg_charge(gfp_t gfp, size_t size_bytes, struct obj_cgroup **objcg)
 {
 	*objcg = NULL;
 	return true;
@@ -229,16 +235,16 @@ static void pcpu_zero(const struct pcpu_allocator *pa, unsigned long addr, size_
 		memset((void *)(addr + pa->geo.unit_offsets[cpu]), 0, size_bytes);
 }
 
+/* Tell all who watch of an object whose copies are as they shall be. */
 static __always_inline void __percpu *
-pcpu_object_finish(struct pcpu_allocator *pa, const struct pcpu_want *want,
-		   const struct pcpu_area *area, struct obj_cgroup *objcg, unsigned long caller)
+pcpu_object_finish(const struct pcpu_want *want, const struct pcpu_area *area,
+		   struct obj_cgroup *objcg, unsigned long caller)
 {
 	unsigned long base = area->chunk->base_addr;
 	size_t offset_bytes = pcpu_slots_to_bytes(area->slot);
 	struct pcpu_ext *ext = pcpu_chunk_ext(area->chunk, area->slot);
 	void __percpu *ptr = __addr_to_pcpu_ptr(base + offset_bytes);
 
-	pcpu_zero(pa, base + offset_bytes, want->size_bytes);
 	kmemleak_alloc_percpu(ptr, want->size_bytes, want->gfp);
 	trace_percpu_alloc_percpu(caller, want->reserved, !gfpflags_allow_blocking(want->gfp),
 				  want->size_bytes, want->align_bytes, (void *)base, offset_bytes,
@@ -250,6 +256,24 @@ pcpu_object_finish(struct pcpu_allocator *pa, const struct pcpu_want *want,
 	return ptr;
 }
 
+static void pcpu_request_make(struct pcpu_allocator *pa, struct pcpu_request *req,
+			      const struct pcpu_want *want)
+{
+	pcpu_request_init(req, want, pcpu_backing_gfp(want->gfp));
+	req->may_populate = pcpu_may_populate(pa, req->may_block);
+}
+
+static int pcpu_request_serve(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	int err = pcpu_chunk_alloc(pa, req);
+
+	/* Before it fails, what others keep at hand. */
+	if (unlikely(err == -ENOMEM) && req->fail != PCPU_FAIL_RESERVED &&
+	    pcpu_cache_drain(pa, req->may_block))
+		err = pcpu_chunk_alloc(pa, req);
+	return err;
+}
+
 /* No area of that size was at hand: ask the chunks. */
 static noinline bool pcpu_want_serve(struct pcpu_allocator *pa, const struct pcpu_want *want,
 				     struct pcpu_area *area)
@@ -257,13 +281,8 @@ static noinline bool pcpu_want_serve(struct pcpu_allocator *pa, const struct pcp
 	struct pcpu_request req;
 	int err;
 
-	pcpu_request_init(&req, want, pcpu_backing_gfp(want->gfp));
-	req.may_populate = pcpu_may_populate(pa, req.may_block);
-	err = pcpu_cache_refill(pa, &req) ? 0 : pcpu_chunk_alloc(pa, &req);
-	/* Before it fails, what others keep at hand. */
-	if (unlikely(err == -ENOMEM) && req.fail != PCPU_FAIL_RESERVED &&
-	    pcpu_cache_drain(pa, req.may_block))
-		err = pcpu_chunk_alloc(pa, &req);
+	pcpu_request_make(pa, &req, want);
+	err = pcpu_cache_refill(pa, &req) ? 0 : pcpu_request_serve(pa, &req);
 	pcpu_balance_after_alloc(pa, &req);
 	if (err)
 		pcpu_report_failure(&req);
@@ -301,16 +320,164 @@ void __percpu *pcpu_alloc_noprof(size_t size, size_t align, bool reserved, gfp_t
 	if (!pcpu_want_make(pa, &want, size, align, reserved, gfp))
 		return NULL;
 	might_alloc(want.gfp);
-	if (!pcpu_memcg_charge(&want, &objcg))
+	if (!pcpu_memcg_charge(want.gfp, want.size_bytes, &objcg))
 		return NULL;
 
 	if (!pcpu_cache_get(pa, &want, &area) && !pcpu_want_serve(pa, &want, &area)) {
 		pcpu_memcg_uncharge(objcg, want.size_bytes);
 		return NULL;
 	}
-	return pcpu_object_finish(pa, &want, &area, objcg, _RET_IP_);
+	pcpu_zero(pa, pcpu_area_addr(&area), want.size_bytes);
+	return pcpu_object_finish(&want, &area, objcg, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(pcpu_alloc_noprof);
+
+/* ---- batches --------------------------------------------------------------------- */
+
+/*
+ * Take @nr areas from the chunks: runs as long as they are found in present
+ * memory, then one by one, which makes rows present, after which runs are worth
+ * a look again.  Returns how many were taken; fewer than @nr after a failure.
+ */
+static noinline unsigned int pcpu_bulk_serve(struct pcpu_allocator *pa,
+					     const struct pcpu_want *want,
+					     struct pcpu_area *areas, unsigned int nr)
+{
+	/* Side by side, areas are as aligned as their size. */
+	unsigned int max_run = IS_ALIGNED(want->size_bytes, want->align_bytes) ? nr : 1;
+	unsigned int nr_got = 0, run = max_run, nr_taken, seq;
+	struct pcpu_request req;
+	int err = 0;
+
+	pcpu_request_make(pa, &req, want);
+	req.wants_all = true;
+	while (nr_got < nr) {
+		run = min(run, nr - nr_got);
+		if (run > 1) {
+			nr_taken = pcpu_chunk_take_run(pa, &req, run);
+			run = nr_taken ? run : run / 2;
+		} else {
+			seq = pcpu_peek(&pa->publish_seq);
+			err = pcpu_request_serve(pa, &req);
+			if (err)
+				break;
+			nr_taken = 1;
+			if (seq != pcpu_peek(&pa->publish_seq))
+				run = max_run;
+		}
+		for (; nr_taken; nr_taken--) {
+			areas[nr_got++] = req.area;
+			req.area.slot += req.nr_slots;
+		}
+	}
+	pcpu_balance_after_alloc(pa, &req);
+	if (err)
+		pcpu_report_failure(&req);
+	return nr_got;
+}
+
+/* Take @nr areas, those at hand first, or none. */
+static bool pcpu_bulk_take(struct pcpu_allocator *pa, const struct pcpu_want *want,
+			   struct pcpu_area *areas, unsigned int nr)
+{
+	unsigned int nr_got = 0;
+
+	while (nr_got < nr && pcpu_cache_get(pa, want, &areas[nr_got]))
+		nr_got++;
+	if (nr_got < nr)
+		nr_got += pcpu_bulk_serve(pa, want, areas + nr_got, nr - nr_got);
+	if (likely(nr_got == nr))
+		return true;
+	pcpu_cache_release(pa, areas, nr_got);
+	return false;
+}
+
+/* All copies of all of them; of areas side by side, each CPU's in one go. */
+static void pcpu_bulk_zero(const struct pcpu_allocator *pa, const struct pcpu_area *areas,
+			   unsigned int nr, size_t size_bytes)
+{
+	unsigned int from, i;
+
+	for (from = 0; from < nr; from = i) {
+		unsigned long addr = pcpu_area_addr(&areas[from]);
+
+		for (i = from + 1; i < nr; i++)
+			if (pcpu_area_addr(&areas[i]) != addr + (i - from) * size_bytes)
+				break;
+		pcpu_zero(pa, addr, (i - from) * size_bytes);
+	}
+}
+
+/* How many are served at a time; the counters of a cgroup take an int. */
+static unsigned int pcpu_bulk_max(const struct pcpu_want *want)
+{
+	return clamp_t(size_t, INT_MAX / pcpu_full_size_bytes(want->size_bytes), 1,
+		       PCPU_BULK_AREAS);
+}
+
+/* Serve a few of a batch: charged together, and all of them or none. */
+static bool pcpu_bulk_step(struct pcpu_allocator *pa, const struct pcpu_want *want,
+			   unsigned int nr, void __percpu **ptrs, unsigned long caller)
+{
+	struct pcpu_area areas[PCPU_BULK_AREAS];
+	struct obj_cgroup *objcg;
+	unsigned int i;
+
+	if (!pcpu_memcg_charge(want->gfp, nr * (size_t)want->size_bytes, &objcg))
+		return false;
+	if (!pcpu_bulk_take(pa, want, areas, nr)) {
+		pcpu_memcg_uncharge(objcg, nr * (size_t)want->size_bytes);
+		return false;
+	}
+	pcpu_bulk_zero(pa, areas, nr, want->size_bytes);
+	for (i = 0; i < nr; i++)
+		ptrs[i] = pcpu_object_finish(want, &areas[i], objcg, caller);
+	return true;
+}
+
+/**
+ * pcpu_alloc_bulk - allocate several objects of a size, all or none
+ * @size: bytes of each copy, at most a unit
+ * @align: alignment in bytes, a power of two, at most a page
+ * @gfp: what may be done to get memory, as with pcpu_alloc()
+ * @nr: how many
+ * @ptrs: set to the objects, or to NULLs on failure; need not be initialized
+ *
+ * The door to it is __alloc_percpu_bulk().  As kmem_cache_alloc_bulk() does, it
+ * refuses @nr of 0.  Each object is freed for itself, or by free_percpu_bulk().
+ *
+ * Context: as @gfp says; never NMI.  On PREEMPT_RT as pcpu_alloc().
+ * Return: true if all of @ptrs are objects, false if none is
+ */
+bool pcpu_alloc_bulk_noprof(size_t size, size_t align, gfp_t gfp, size_t nr,
+			    void __percpu **ptrs)
+{
+	struct pcpu_allocator *pa = &pcpu_main;
+	struct pcpu_want want;
+	size_t nr_done = 0;
+	unsigned int step;
+
+	if (!nr)
+		return false;
+	if (!pcpu_want_make(pa, &want, size, align, false, gfp))
+		goto fail;
+	might_alloc(want.gfp);
+	while (nr_done < nr) {
+		step = min_t(size_t, pcpu_bulk_max(&want), nr - nr_done);
+		if (!pcpu_bulk_step(pa, &want, step, ptrs + nr_done, _RET_IP_))
+			goto fail;
+		nr_done += step;
+		if (gfpflags_allow_blocking(want.gfp))
+			cond_resched();
+	}
+	return true;
+
+fail:
+	free_percpu_bulk(nr_done, ptrs);
+	memset(ptrs, 0, nr * sizeof(*ptrs));
+	return false;
+}
+EXPORT_SYMBOL_GPL(pcpu_alloc_bulk_noprof);
 
 /* ---- free ------------------------------------------------------------------------ */
 
@@ -319,6 +486,39 @@ static void pcpu_refuse_free(struct pcpu_allocator *pa, void __percpu *ptr)
 	atomic_inc(&pa->nr_bad_frees);
 	WARN_ONCE(1, "percpu: refused to free %p: no live object starts there\n",
 		  (void __force *)ptr);
+}
+
+/* Claim an object for its free, and tell all who watch.  False if there is none. */
+static __always_inline bool pcpu_object_retire(struct pcpu_allocator *pa, void __percpu *ptr,
+					       struct pcpu_area *area)
+{
+	struct pcpu_ext *ext;
+	size_t size_bytes;
+
+	if (unlikely(!pcpu_chunk_claim(pa, (unsigned long)__pcpu_ptr_to_addr(ptr), area))) {
+		pcpu_refuse_free(pa, ptr);
+		return false;
+	}
+
+	/* Ours alone from here on, and nobody else's before the release. */
+	size_bytes = pcpu_slots_to_bytes(area->nr_slots);
+	ext = pcpu_chunk_ext(area->chunk, area->slot);
+	kmemleak_free_percpu(ptr);
+	trace_percpu_free_percpu((void *)area->chunk->base_addr,
+				 pcpu_slots_to_bytes(area->slot), ptr);
+	pcpu_tag_free(ext, size_bytes);
+	pcpu_memcg_free(ext, size_bytes);
+	return true;
+}
+
+/*
+ * Areas were put where drains find them, by atomic operations before this read;
+ * the worker clears by one before it drains.
+ */
+static __always_inline void pcpu_note_kept(struct pcpu_allocator *pa)
+{
+	if (unlikely(!READ_ONCE(pa->balance_drain)))
+		pcpu_balance_drain_later(pa);
 }
 
 /**
@@ -335,37 +535,61 @@ void free_percpu(void __percpu *ptr)
 {
 	struct pcpu_allocator *pa = &pcpu_main;
 	struct pcpu_area area;
-	struct pcpu_ext *ext;
-	size_t size_bytes;
 
-	if (!ptr)
+	if (!ptr || !pcpu_object_retire(pa, ptr, &area))
 		return;
-	if (unlikely(!pcpu_chunk_claim(pa, (unsigned long)__pcpu_ptr_to_addr(ptr), &area))) {
-		pcpu_refuse_free(pa, ptr);
-		return;
-	}
-
-	/* Ours alone from here on, and nobody else's before the release. */
-	size_bytes = pcpu_slots_to_bytes(area.nr_slots);
-	ext = pcpu_chunk_ext(area.chunk, area.slot);
-	kmemleak_free_percpu(ptr);
-	trace_percpu_free_percpu((void *)area.chunk->base_addr, pcpu_slots_to_bytes(area.slot),
-				 ptr);
-	pcpu_tag_free(ext, size_bytes);
-	pcpu_memcg_free(ext, size_bytes);
-	if (likely(pcpu_cache_put(pa, &area))) {
-		/*
-		 * It was put where drains find it by an atomic operation before
-		 * this read; the worker clears by one before it drains.
-		 */
-		if (unlikely(!READ_ONCE(pa->balance_drain)))
-			pcpu_balance_drain_later(pa);
+	if (likely(pcpu_cache_put(pa, &area, true))) {
+		pcpu_note_kept(pa);
 		return;
 	}
 	pcpu_chunk_release(pa, &area, 1);
 	pcpu_balance_after_free(pa);
 }
 EXPORT_SYMBOL_GPL(free_percpu);
+
+/**
+ * free_percpu_bulk - free several percpu objects
+ * @nr: how many
+ * @ptrs: the objects, of any sizes, in any order; NULLs are passed over
+ *
+ * Each is freed as by free_percpu(), and refused for itself where it is bad.
+ * Cheapest in the order in which __alloc_percpu_bulk() gave them.  It does not
+ * know whether it may sleep, so who frees very many calls it for some at a time.
+ *
+ * Context: any but NMI; does not sleep.  On PREEMPT_RT it takes a spinlock_t.
+ */
+void free_percpu_bulk(size_t nr, void __percpu **ptrs)
+{
+	struct pcpu_allocator *pa = &pcpu_main;
+	struct pcpu_area areas[PCPU_BULK_AREAS];
+	bool kept = false, released = false;
+	unsigned int nr_areas = 0;
+	size_t i;
+
+	for (i = 0; i < nr; i++) {
+		struct pcpu_area *area = &areas[nr_areas];
+
+		if (!ptrs[i] || !pcpu_object_retire(pa, ptrs[i], area))
+			continue;
+		/* More come: rather than make room in a bin, let those go that find none. */
+		if (pcpu_cache_put(pa, area, false)) {
+			kept = true;
+			continue;
+		}
+		released = true;
+		if (++nr_areas == PCPU_BULK_AREAS) {
+			pcpu_cache_release(pa, areas, nr_areas);
+			nr_areas = 0;
+		}
+	}
+	if (nr_areas)
+		pcpu_cache_release(pa, areas, nr_areas);
+	if (kept)
+		pcpu_note_kept(pa);
+	if (released)
+		pcpu_balance_after_free(pa);
+}
+EXPORT_SYMBOL_GPL(free_percpu_bulk);
 
 /* ---- addresses ------------------------------------------------------------------- */
 

@@ -62,7 +62,10 @@
 
 void __percpu *pcpu_alloc_noprof(size_t size, size_t align, bool reserved,
 				 gfp_t gfp) __alloc_size(1);
+bool pcpu_alloc_bulk_noprof(size_t size, size_t align, gfp_t gfp, size_t nr,
+			    void __percpu **ptrs);
 void free_percpu(void __percpu *ptr);
+void free_percpu_bulk(size_t nr, void __percpu **ptrs);
 
 DEFINE_FREE(free_percpu, void __percpu *, free_percpu(_T))
 
@@ -93,6 +96,25 @@ DEFINE_FREE(free_percpu, void __percpu *, free_percpu(_T))
  * Return: percpu pointer to zeroed memory, or NULL
  */
 #define __alloc_percpu(size, align)	__alloc_percpu_gfp(size, align, GFP_KERNEL)
+
+/**
+ * __alloc_percpu_bulk - allocate several objects of a size, all or none
+ * @size: size of one copy in bytes
+ * @align: its alignment in bytes, a power of two, at most PAGE_SIZE
+ * @gfp: what the caller may do to get memory
+ * @nr: how many objects, not 0
+ * @ptrs: array of @nr percpu pointers; set to objects of zeroed memory, or to
+ *	NULLs on failure
+ *
+ * As with kmem_cache_alloc_bulk().  Costs less than as many single calls, the
+ * more so if @size is a multiple of @align.  free_percpu_bulk() takes them back.
+ *
+ * Context: any but NMI.  Without %__GFP_DIRECT_RECLAIM in @gfp it does not
+ * sleep.
+ * Return: true if all were allocated, false if none was
+ */
+#define __alloc_percpu_bulk(size, align, gfp, nr, ptrs)			\
+	alloc_hooks(pcpu_alloc_bulk_noprof(size, align, gfp, nr, ptrs))
 
 /**
  * __alloc_reserved_percpu - allocate an object near the kernel's own

@@ -187,22 +187,26 @@ void ctx_leave(enum ctx ctx)
 #define MODEL_PASSES	(__GFP_RECLAIM | __GFP_IO | __GFP_FS | __GFP_NORETRY | \
 			 __GFP_RETRY_MAYFAIL | __GFP_NOWARN | __GFP_NOLOCKDEP)
 
-bool model_alloc(struct object *object, size_t size, size_t align, bool reserved,
-		 gfp_t gfp, enum ctx ctx)
+static void model_enter(gfp_t gfp, enum ctx ctx)
 {
-	void __percpu *ptr;
-	unsigned int cpu;
-
 	ctx_enter(ctx);
 	current->backing_gfp = (current_gfp_context(gfp) & MODEL_PASSES) | __GFP_NOMEMALLOC;
 	current->backing_known = true;
 	current->objcg = gfp & __GFP_ACCOUNT ? &test_objcg : NULL;
-	ptr = alloc_hooks(pcpu_alloc_noprof(size, align, reserved, gfp));
+}
+
+static void model_leave(enum ctx ctx)
+{
 	current->backing_known = false;
 	current->objcg = NULL;
 	ctx_leave(ctx);
-	if (!ptr)
-		return false;
+}
+
+/* Check an object that is new, and fill in a pattern. */
+static void model_adopt(struct object *object, void __percpu *ptr, size_t size, size_t align,
+			bool reserved, gfp_t gfp)
+{
+	unsigned int cpu;
 
 	*object = (struct object){
 		.ptr = ptr,
@@ -220,10 +224,44 @@ bool model_alloc(struct object *object, size_t size, size_t align, bool reserved
 		check_copy(object, cpu, 0, "new object");
 		fill_copy(object, cpu, pattern_of(object, cpu));
 	}
-	return true;
 }
 
-void model_free(struct object *object, enum ctx ctx)
+bool model_alloc(struct object *object, size_t size, size_t align, bool reserved,
+		 gfp_t gfp, enum ctx ctx)
+{
+	void __percpu *ptr;
+
+	model_enter(gfp, ctx);
+	ptr = alloc_hooks(pcpu_alloc_noprof(size, align, reserved, gfp));
+	model_leave(ctx);
+	if (ptr)
+		model_adopt(object, ptr, size, align, reserved, gfp);
+	return ptr;
+}
+
+bool model_alloc_bulk(struct object *objects, unsigned int nr, size_t size, size_t align,
+		      gfp_t gfp, enum ctx ctx)
+{
+	void __percpu **ptrs = malloc((nr + 1) * sizeof(*ptrs));
+	unsigned int i;
+	bool got;
+
+	memset(ptrs, 0xff, (nr + 1) * sizeof(*ptrs));
+	model_enter(gfp, ctx);
+	got = __alloc_percpu_bulk(size, align, gfp, nr, ptrs);
+	model_leave(ctx);
+	EXPECT_EQ((unsigned long)ptrs[nr], ~0UL);
+	for (i = 0; i < nr; i++) {
+		EXPECT_EQ(!!ptrs[i], got);
+		if (got)
+			model_adopt(&objects[i], ptrs[i], size, align, false, gfp);
+	}
+	free(ptrs);
+	return got;
+}
+
+/* What is done to an object before it is freed. */
+static void model_abandon(struct object *object)
 {
 	unsigned int cpu;
 
@@ -233,8 +271,29 @@ void model_free(struct object *object, enum ctx ctx)
 #ifndef SHIM_THREADS
 	model_mark(object, 1, 0);
 #endif
+}
+
+void model_free(struct object *object, enum ctx ctx)
+{
+	model_abandon(object);
 	ctx_enter(ctx);
 	free_percpu(object->ptr);
 	ctx_leave(ctx);
 	object->ptr = NULL;
+}
+
+void model_free_bulk(struct object *objects, unsigned int nr, enum ctx ctx)
+{
+	void __percpu **ptrs = malloc((nr + 1) * sizeof(*ptrs));
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		model_abandon(&objects[i]);
+		ptrs[i] = objects[i].ptr;
+		objects[i].ptr = NULL;
+	}
+	ctx_enter(ctx);
+	free_percpu_bulk(nr, ptrs);
+	ctx_leave(ctx);
+	free(ptrs);
 }

@@ -121,7 +121,44 @@ static void *run_worker(void *arg)
 	return NULL;
 }
 
-static void run_threads(unsigned int nr, unsigned int steps)
+/* Batches, which whoever finds them frees. */
+struct batch {
+	unsigned int nr;
+	struct object objects[40];
+};
+
+static struct batch *batches[NR_SWAPS];
+
+static void drop_batch(struct batch *batch)
+{
+	model_free_bulk(batch->objects, batch->nr, sim_below(CTX_NR));
+	free(batch);
+}
+
+static void *run_batches(void *arg)
+{
+	struct batch *batch;
+	unsigned int step;
+
+	start_task((unsigned long)arg);
+	for (step = 0; step < nr_steps; step++) {
+		batch = malloc(sizeof(*batch));
+		batch->nr = sim_between(1, ARRAY_SIZE(batch->objects));
+		if (!model_alloc_bulk(batch->objects, batch->nr, 8U << sim_below(8),
+				      1U << sim_below(7), GFP_KERNEL_ACCOUNT, CTX_TASK)) {
+			EXPECT(sim.fail_permille);
+			free(batch);
+			continue;
+		}
+		batch = __atomic_exchange_n(&batches[sim_below(NR_SWAPS)], batch,
+					    __ATOMIC_ACQ_REL);
+		if (batch)
+			drop_batch(batch);
+	}
+	return NULL;
+}
+
+static void run_bodies(unsigned int nr, unsigned int steps, void *(*body)(void *arg))
 {
 	pthread_t threads[NR_THREADS * 2], worker;
 	unsigned long i;
@@ -131,7 +168,7 @@ static void run_threads(unsigned int nr, unsigned int steps)
 	base_seed = sim_random();
 	EXPECT(!pthread_create(&worker, NULL, run_worker, NULL));
 	for (i = 0; i < nr; i++)
-		EXPECT(!pthread_create(&threads[i], NULL, run_thread, (void *)i));
+		EXPECT(!pthread_create(&threads[i], NULL, body, (void *)i));
 	for (i = 0; i < nr; i++)
 		pthread_join(threads[i], NULL);
 	__atomic_store_n(&stop, true, __ATOMIC_RELEASE);
@@ -141,7 +178,15 @@ static void run_threads(unsigned int nr, unsigned int steps)
 		if (swaps[i])
 			drop_object(swaps[i]);
 		swaps[i] = NULL;
+		if (batches[i])
+			drop_batch(batches[i]);
+		batches[i] = NULL;
 	}
+}
+
+static void run_threads(unsigned int nr, unsigned int steps)
+{
+	run_bodies(nr, steps, run_thread);
 }
 
 TEST(threads_small_objects)
@@ -176,6 +221,15 @@ TEST(threads_with_faults)
 	most_bytes = 8192;
 	sim.fail_permille = 20;
 	run_threads(NR_THREADS, test_scaled(8000));
+	world_shutdown();
+}
+
+TEST(threads_bulk)
+{
+	world_boot(&(struct world){ .nr_cpus = 4, .ram_pages = (256UL << 20) >> PAGE_SHIFT });
+	run_bodies(NR_THREADS, test_scaled(3000), run_batches);
+	sim.fail_permille = 20;
+	run_bodies(NR_THREADS, test_scaled(1000), run_batches);
 	world_shutdown();
 }
 

@@ -128,6 +128,10 @@ bool model_alloc(struct object *object, size_t size, size_t align, bool reserved
 		 gfp_t gfp, enum ctx ctx);
 /* Check the pattern, free. */
 void model_free(struct object *object, enum ctx ctx);
+/* The same for several, by the bulk calls. */
+bool model_alloc_bulk(struct object *objects, unsigned int nr, size_t size, size_t align,
+		      gfp_t gfp, enum ctx ctx);
+void model_free_bulk(struct object *objects, unsigned int nr, enum ctx ctx);
 void model_check_pattern(const struct object *object);
 /* Slots that the model thinks are in use. */
 unsigned long model_used_slots(void);
