@@ -24,6 +24,7 @@
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/kmemleak.h>
+#include <linux/kmsan-checks.h>
 #include <linux/list.h>
 #include <linux/lockdep.h>
 #include <linux/log2.h>

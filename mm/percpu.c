@@ -235,6 +235,26 @@ static void pcpu_zero(const struct pcpu_allocator *pa, unsigned long addr, size_
 		memset((void *)(addr + pa->geo.unit_offsets[cpu]), 0, size_bytes);
 }
 
+/*
+ * The caller writes all copies itself.  Where all memory shall be initialized
+ * this is not left to it: what was freed is not zeroed here, so "on free" needs
+ * it as well.
+ */
+static void pcpu_leave_uninit(const struct pcpu_allocator *pa, unsigned long addr,
+			      size_t size_bytes, gfp_t gfp)
+{
+	unsigned int cpu;
+
+	if (want_init_on_alloc(gfp) || want_init_on_free()) {
+		pcpu_zero(pa, addr, size_bytes);
+		return;
+	}
+	if (!IS_ENABLED(CONFIG_KMSAN))
+		return;
+	for_each_cpu(cpu, pa->geo.cpus)
+		kmsan_poison_memory((void *)(addr + pa->geo.unit_offsets[cpu]), size_bytes, gfp);
+}
+
 /* Tell all who watch of an object whose copies are as they shall be. */
 static __always_inline void __percpu *
 pcpu_object_finish(const struct pcpu_want *want, const struct pcpu_area *area,
@@ -292,6 +312,33 @@ static noinline bool pcpu_want_serve(struct pcpu_allocator *pa, const struct pcp
 	return !err;
 }
 
+/* One of the doors below; @uninit is constant in each. */
+static __always_inline void __percpu *
+pcpu_alloc_one(size_t size, size_t align, bool reserved, bool uninit, gfp_t gfp,
+	       unsigned long caller)
+{
+	struct pcpu_allocator *pa = &pcpu_main;
+	struct obj_cgroup *objcg;
+	struct pcpu_want want;
+	struct pcpu_area area;
+
+	if (!pcpu_want_make(pa, &want, size, align, reserved, gfp))
+		return NULL;
+	might_alloc(want.gfp);
+	if (!pcpu_memcg_charge(want.gfp, want.size_bytes, &objcg))
+		return NULL;
+
+	if (!pcpu_cache_get(pa, &want, &area) && !pcpu_want_serve(pa, &want, &area)) {
+		pcpu_memcg_uncharge(objcg, want.size_bytes);
+		return NULL;
+	}
+	if (uninit)
+		pcpu_leave_uninit(pa, pcpu_area_addr(&area), want.size_bytes, want.gfp);
+	else
+		pcpu_zero(pa, pcpu_area_addr(&area), want.size_bytes);
+	return pcpu_object_finish(&want, &area, objcg, caller);
+}
+
 /**
  * pcpu_alloc - allocate memory with a copy for each possible CPU
  * @size: bytes of each copy, at most a unit
@@ -312,25 +359,28 @@ static noinline bool pcpu_want_serve(struct pcpu_allocator *pa, const struct pcp
  */
 void __percpu *pcpu_alloc_noprof(size_t size, size_t align, bool reserved, gfp_t gfp)
 {
-	struct pcpu_allocator *pa = &pcpu_main;
-	struct obj_cgroup *objcg;
-	struct pcpu_want want;
-	struct pcpu_area area;
-
-	if (!pcpu_want_make(pa, &want, size, align, reserved, gfp))
-		return NULL;
-	might_alloc(want.gfp);
-	if (!pcpu_memcg_charge(want.gfp, want.size_bytes, &objcg))
-		return NULL;
-
-	if (!pcpu_cache_get(pa, &want, &area) && !pcpu_want_serve(pa, &want, &area)) {
-		pcpu_memcg_uncharge(objcg, want.size_bytes);
-		return NULL;
-	}
-	pcpu_zero(pa, pcpu_area_addr(&area), want.size_bytes);
-	return pcpu_object_finish(&want, &area, objcg, _RET_IP_);
+	return pcpu_alloc_one(size, align, reserved, false, gfp, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(pcpu_alloc_noprof);
+
+/**
+ * pcpu_alloc_uninit - allocate memory whose copies the caller initializes
+ * @size: bytes of each copy, at most a unit
+ * @align: alignment in bytes, a power of two, at most a page
+ * @gfp: what may be done to get memory, as with pcpu_alloc()
+ *
+ * The doors to it are __alloc_percpu_uninit() and alloc_percpu_uninit().  The
+ * copies hold what others left there, unless @gfp has __GFP_ZERO, or the kernel
+ * was told to initialize all memory (init_on_alloc=1, init_on_free=1).
+ *
+ * Context: as @gfp says; never NMI.  On PREEMPT_RT as pcpu_alloc().
+ * Return: a percpu pointer, or NULL
+ */
+void __percpu *pcpu_alloc_uninit_noprof(size_t size, size_t align, gfp_t gfp)
+{
+	return pcpu_alloc_one(size, align, false, true, gfp, _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(pcpu_alloc_uninit_noprof);
 
 /* ---- batches --------------------------------------------------------------------- */
 

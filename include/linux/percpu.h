@@ -5,7 +5,7 @@
  * One object is as many copies as there are possible CPUs.  A percpu pointer
  * names all of them; per_cpu_ptr(), this_cpu_ptr() and the rest of
  * <linux/percpu-defs.h> turn it into the address of one.  New objects are
- * zeroed on every CPU.  Copies exist for CPUs that are offline, too.
+ * zeroed on every CPU, but for the _uninit ones.  Copies exist for CPUs that are offline, too.
  *
  * Documentation/mm/percpu.rst describes the allocator.
  */
@@ -62,6 +62,8 @@
 
 void __percpu *pcpu_alloc_noprof(size_t size, size_t align, bool reserved,
 				 gfp_t gfp) __alloc_size(1);
+void __percpu *pcpu_alloc_uninit_noprof(size_t size, size_t align,
+					gfp_t gfp) __alloc_size(1);
 bool pcpu_alloc_bulk_noprof(size_t size, size_t align, gfp_t gfp, size_t nr,
 			    void __percpu **ptrs);
 void free_percpu(void __percpu *ptr);
@@ -96,6 +98,38 @@ DEFINE_FREE(free_percpu, void __percpu *, free_percpu(_T))
  * Return: percpu pointer to zeroed memory, or NULL
  */
 #define __alloc_percpu(size, align)	__alloc_percpu_gfp(size, align, GFP_KERNEL)
+
+/**
+ * __alloc_percpu_uninit - allocate an object by size, to be initialized
+ * @size: size of one copy in bytes
+ * @align: its alignment in bytes, a power of two, at most PAGE_SIZE
+ * @gfp: what the caller may do to get memory
+ *
+ * For callers that write every byte they ever read, in the copies of all
+ * possible CPUs, and let nobody see a copy before.  Nothing is zeroed, unless
+ * %__GFP_ZERO is in @gfp or the kernel initializes all memory.
+ *
+ * Context: any but NMI.  Without %__GFP_DIRECT_RECLAIM in @gfp it does not
+ * sleep.
+ * Return: percpu pointer to memory with any contents, or NULL
+ */
+#define __alloc_percpu_uninit(size, align, gfp)				\
+	alloc_hooks(pcpu_alloc_uninit_noprof(size, align, gfp))
+
+/**
+ * alloc_percpu_uninit - allocate an object of a type, to be initialized
+ * @type: the type
+ * @gfp: what the caller may do to get memory
+ *
+ * See __alloc_percpu_uninit().
+ *
+ * Context: any but NMI.  Without %__GFP_DIRECT_RECLAIM in @gfp it does not
+ * sleep.
+ * Return: percpu pointer to a @type with any contents, or NULL
+ */
+#define alloc_percpu_uninit(type, gfp)					\
+	((typeof(type) __percpu *)					\
+	 __alloc_percpu_uninit(sizeof(type), __alignof__(type), gfp))
 
 /**
  * __alloc_percpu_bulk - allocate several objects of a size, all or none

@@ -50,6 +50,32 @@ static void run_pairs(void)
 	}
 }
 
+/* Its copies are left as they are. */
+static void run_uninit(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_REPLACED; i++)
+		free_percpu(__alloc_percpu_uninit(OBJECT_BYTES, 8, GFP_KERNEL));
+}
+
+/* Many, and then they all go: one by one, and by the bulk calls. */
+static void run_singles(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_REPLACED; i++)
+		objects[i] = __alloc_percpu_gfp(OBJECT_BYTES, 8, GFP_KERNEL);
+	for (i = 0; i < NR_REPLACED; i++)
+		free_percpu(objects[i]);
+}
+
+static void run_bulk(void)
+{
+	EXPECT(__alloc_percpu_bulk(OBJECT_BYTES, 8, GFP_KERNEL, NR_REPLACED, objects));
+	free_percpu_bulk(NR_REPLACED, objects);
+}
+
 /* Nothing is kept at hand: each takes and releases an area of the map. */
 static void run_misses(void)
 {
@@ -139,6 +165,9 @@ static const struct pattern {
 } patterns[] = {
 	{ "hit", NULL, run_pairs, NR_REPLACED, .cache = true },
 	{ "miss", NULL, run_misses, NR_REPLACED },
+	{ "uninit", NULL, run_uninit, NR_REPLACED, .cache = true },
+	{ "singles", NULL, run_singles, NR_REPLACED, .cache = true },
+	{ "bulk", NULL, run_bulk, NR_REPLACED, .cache = true },
 	{ "cold_alloc", free_all, alloc_cold, NR_COLD, .atom_bytes = SZ_2M },
 	{ "cold_free", alloc_cold, free_all, NR_COLD, .atom_bytes = SZ_2M },
 	{ "random_alloc", free_all, alloc_random, NR_RANDOM, .atom_bytes = SZ_2M },

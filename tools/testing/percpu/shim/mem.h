@@ -201,6 +201,9 @@ void flush_cache_vmap(unsigned long start, unsigned long end);
 void flush_cache_vunmap(unsigned long start, unsigned long end);
 void flush_tlb_kernel_range(unsigned long start, unsigned long end);
 #define kmsan_enabled		false
+#define kmsan_poison_memory(addr, size, gfp)	do { } while (0)
+bool want_init_on_alloc(gfp_t gfp);
+bool want_init_on_free(void);
 
 /* At boot: all levels but the last are there. */
 typedef struct { unsigned char there; } pmd_t;

@@ -695,3 +695,15 @@ void shim_mem_power_off(void)
 		shim_space_give(space.start, space.end - space.start);
 	}
 }
+
+/* ---- hardening ----------------------------------------------------------------------- */
+
+bool want_init_on_alloc(gfp_t gfp)
+{
+	return sim.init_on_alloc || (gfp & __GFP_ZERO);
+}
+
+bool want_init_on_free(void)
+{
+	return sim.init_on_free;
+}

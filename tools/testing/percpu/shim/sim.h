@@ -31,6 +31,8 @@ enum {
  * @no_vmalloc: boot has not come to vmalloc yet
  * @memcg: memory cgroups count kernel memory
  * @profiling: allocation profiling is switched on
+ * @init_on_alloc: all memory is to be initialized when it is allocated
+ * @init_on_free: all memory is to be initialized when it is freed
  * @on_window: called, as another CPU, wherever the allocator under test calls
  *	out with no lock held, walks a list under RCU, or is about to do an atomic
  *	compare-and-exchange or has done it: what others may do there, a test can do
@@ -66,6 +68,8 @@ struct sim {
 	bool no_vmalloc;
 	bool memcg;
 	bool profiling;
+	bool init_on_alloc;
+	bool init_on_free;
 	void (*on_window)(void);
 	void (*on_reclaim)(gfp_t gfp);
 	void (*on_wait)(void);
