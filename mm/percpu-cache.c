@@ -312,26 +312,26 @@ static bool pcpu_bin_refuse(struct pcpu_allocator *pa, struct pcpu_bin *bin,
  * @area: an area that turned out not to suit, or its chunk is NULL
  *
  * Context: any but NMI; takes the lock to return areas of another size.
- * Return: true on success
+ * Return: as there
  */
-bool pcpu_cache_get_slow(struct pcpu_allocator *pa, const struct pcpu_want *want,
-			 struct pcpu_area *area)
+struct pcpu_area pcpu_cache_get_slow(struct pcpu_allocator *pa, struct pcpu_want want,
+				     struct pcpu_area area)
 {
-	struct pcpu_bin *bin = pcpu_bin_for(pa, want);
+	struct pcpu_bin *bin = pcpu_bin_for(pa, &want);
 	unsigned long addr;
 
 	for (;;) {
-		if (area->chunk && pcpu_bin_refuse(pa, bin, want, area))
-			return false;
+		if (area.chunk && pcpu_bin_refuse(pa, bin, &want, &area))
+			return (struct pcpu_area){};
+		area.chunk = NULL;
 		if (!bin || !READ_ONCE(bin->top))
-			return false;
-		area->chunk = NULL;
+			return area;
 		addr = pcpu_bin_pop(bin);
-		if (!addr || WARN_ON_ONCE(!pcpu_chunk_of_area(pa, addr, area)))
+		if (!addr || WARN_ON_ONCE(!pcpu_chunk_of_area(pa, addr, &area)))
 			continue;
-		if (pcpu_area_suits(area, want)) {
+		if (pcpu_area_suits(&area, &want)) {
 			WRITE_ONCE(bin->nr_hits, READ_ONCE(bin->nr_hits) + 1);
-			return true;
+			return area;
 		}
 	}
 }

@@ -142,11 +142,23 @@ static void pcpu_relist_rows(struct pcpu_allocator *pa, struct pcpu_chunk *chunk
 	lockdep_assert_held(&pa->lock);
 	if (chunk == pa->reserved)
 		return;
-	/* Runs that begin in the row before reach into the first. */
-	if (first)
+	/* Runs that begin in the row before may reach into the first. */
+	if (first && chunk->map.room[first - 1].tail_slots)
 		first--;
 	for (; first <= last; first++)
 		pcpu_relist_row(pa, chunk, first);
+}
+
+/* The same where only the slots in use change, which mostly changes nothing else. */
+static void pcpu_row_use(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+			 unsigned int index, unsigned int used_slots)
+{
+	struct pcpu_row *row = &chunk->rows[index];
+
+	if (row->used_slots && used_slots)
+		row->used_slots = used_slots;
+	else
+		pcpu_row_update(pa, chunk, index, row->state, used_slots);
 }
 
 /* Slots from @slot on become part of areas, or are so no longer. */
@@ -158,8 +170,8 @@ static void pcpu_slots_use(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
 	for (; nr; slot += part, nr -= part) {
 		index = slot / PCPU_ROW_SLOTS;
 		part = min(nr, (index + 1) * PCPU_ROW_SLOTS - slot);
-		pcpu_row_update(pa, chunk, index, chunk->rows[index].state,
-				chunk->rows[index].used_slots + (use ? part : -part));
+		pcpu_row_use(pa, chunk, index,
+			     chunk->rows[index].used_slots + (use ? part : -part));
 	}
 	pcpu_relist_rows(pa, chunk, first, index);
 }

@@ -709,7 +709,7 @@ static inline bool pcpu_chunk_claim(struct pcpu_allocator *pa, unsigned long add
  * Context: any, no lock; the caller owns the area.
  * Return: false after a bug
  */
-static inline bool pcpu_chunk_of_area(struct pcpu_allocator *pa, unsigned long addr,
+static __always_inline bool pcpu_chunk_of_area(struct pcpu_allocator *pa, unsigned long addr,
 				      struct pcpu_area *area)
 {
 	bool found;
@@ -818,8 +818,8 @@ struct pcpu_cache_figures {
 
 bool pcpu_cache_put_slow(struct pcpu_allocator *pa, const struct pcpu_area *area,
 			 bool may_spill);
-bool pcpu_cache_get_slow(struct pcpu_allocator *pa, const struct pcpu_want *want,
-			 struct pcpu_area *area);
+struct pcpu_area pcpu_cache_get_slow(struct pcpu_allocator *pa, struct pcpu_want want,
+				     struct pcpu_area area);
 bool pcpu_cache_refill(struct pcpu_allocator *pa, struct pcpu_request *req);
 void pcpu_cache_release(struct pcpu_allocator *pa, struct pcpu_area *areas, unsigned int nr);
 bool pcpu_cache_drain(struct pcpu_allocator *pa, bool all_cpus);
@@ -905,26 +905,26 @@ static __always_inline bool pcpu_area_suits(const struct pcpu_area *area,
  * pcpu_cache_get - serve a request from what is at hand
  * @pa: the allocator
  * @want: what is wanted
- * @area: on success set to an area, which is not live
+ *
+ * All by value, so that a hit needs no memory for it.
  *
  * Context: any but NMI.
- * Return: true on success
+ * Return: an area, which is not live; its chunk is NULL if there is none
  */
-static __always_inline bool pcpu_cache_get(struct pcpu_allocator *pa,
-					   const struct pcpu_want *want,
-					   struct pcpu_area *area)
+static __always_inline struct pcpu_area pcpu_cache_get(struct pcpu_allocator *pa,
+						       struct pcpu_want want)
 {
-	unsigned int nr_slots = want->size_bytes >> PCPU_MIN_ALLOC_SHIFT;
+	unsigned int nr_slots = want.size_bytes >> PCPU_MIN_ALLOC_SHIFT;
 	struct pcpu_bin *bin = pcpu_bin_of(nr_slots);
+	struct pcpu_area area = {};
 	unsigned long addr = 0;
 
-	area->chunk = NULL;
-	if (likely(READ_ONCE(bin->nr_slots) == nr_slots && !want->reserved))
+	if (likely(READ_ONCE(bin->nr_slots) == nr_slots && !want.reserved))
 		addr = pcpu_bin_pop(bin);
-	if (likely(addr && !WARN_ON_ONCE(!pcpu_chunk_of_area(pa, addr, area)) &&
-		   pcpu_area_suits(area, want))) {
+	if (likely(addr && !WARN_ON_ONCE(!pcpu_chunk_of_area(pa, addr, &area)) &&
+		   pcpu_area_suits(&area, &want))) {
 		WRITE_ONCE(bin->nr_hits, READ_ONCE(bin->nr_hits) + 1);
-		return true;
+		return area;
 	}
 	return pcpu_cache_get_slow(pa, want, area);
 }

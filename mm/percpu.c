@@ -295,21 +295,20 @@ static int pcpu_request_serve(struct pcpu_allocator *pa, struct pcpu_request *re
 }
 
 /* No area of that size was at hand: ask the chunks. */
-static noinline bool pcpu_want_serve(struct pcpu_allocator *pa, const struct pcpu_want *want,
-				     struct pcpu_area *area)
+static noinline struct pcpu_area pcpu_want_serve(struct pcpu_allocator *pa,
+						  struct pcpu_want want)
 {
 	struct pcpu_request req;
 	int err;
 
-	pcpu_request_make(pa, &req, want);
+	pcpu_request_make(pa, &req, &want);
 	err = pcpu_cache_refill(pa, &req) ? 0 : pcpu_request_serve(pa, &req);
 	pcpu_balance_after_alloc(pa, &req);
 	if (err)
 		pcpu_report_failure(&req);
 	else
 		pcpu_size_count(req.nr_slots, PCPU_SIZE_MISS, 1);
-	*area = req.area;
-	return !err;
+	return err ? (struct pcpu_area){} : req.area;
 }
 
 /* One of the doors below; @uninit is constant in each. */
@@ -328,7 +327,10 @@ pcpu_alloc_one(size_t size, size_t align, bool reserved, bool uninit, gfp_t gfp,
 	if (!pcpu_memcg_charge(want.gfp, want.size_bytes, &objcg))
 		return NULL;
 
-	if (!pcpu_cache_get(pa, &want, &area) && !pcpu_want_serve(pa, &want, &area)) {
+	area = pcpu_cache_get(pa, want);
+	if (!area.chunk)
+		area = pcpu_want_serve(pa, want);
+	if (!area.chunk) {
 		pcpu_memcg_uncharge(objcg, want.size_bytes);
 		return NULL;
 	}
@@ -430,10 +432,13 @@ static noinline unsigned int pcpu_bulk_serve(struct pcpu_allocator *pa,
 static bool pcpu_bulk_take(struct pcpu_allocator *pa, const struct pcpu_want *want,
 			   struct pcpu_area *areas, unsigned int nr)
 {
-	unsigned int nr_got = 0;
+	unsigned int nr_got;
 
-	while (nr_got < nr && pcpu_cache_get(pa, want, &areas[nr_got]))
-		nr_got++;
+	for (nr_got = 0; nr_got < nr; nr_got++) {
+		areas[nr_got] = pcpu_cache_get(pa, *want);
+		if (!areas[nr_got].chunk)
+			break;
+	}
 	if (nr_got < nr)
 		nr_got += pcpu_bulk_serve(pa, want, areas + nr_got, nr - nr_got);
 	if (likely(nr_got == nr))
