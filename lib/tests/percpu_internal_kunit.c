@@ -317,6 +317,111 @@ static void give_back_test(struct kunit *test)
 	KUNIT_EXPECT_LE(test, now, before + slack);
 }
 
+/* ---- several objects by one call ------------------------------------------------ */
+
+struct bulk {
+	const char	*name;
+	size_t		size;
+	size_t		align;
+	unsigned int	nr;
+	bool		irqs_off;
+};
+
+static const struct bulk bulks[] = {
+	{ "1 of 64 B",			64,	8,	1 },
+	{ "17 of 4 B",			4,	4,	17 },
+	{ "1000 of 64 B",		64,	64,	1000 },
+	{ "100 of 20 B to 16",		20,	16,	100 },
+	{ "40 of 2052 B",		2052,	4,	40 },
+	{ "20 of a page",		PAGE_SIZE, PAGE_SIZE, 20 },
+	{ "100 of 64 B, interrupts off", 64,	8,	100, true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(bulk, bulks, name);
+
+static bool bulk_alloc(const struct bulk *bulk, void __percpu **ptrs)
+{
+	unsigned long flags;
+	bool got;
+
+	if (!bulk->irqs_off)
+		return __alloc_percpu_bulk(bulk->size, bulk->align, GFP_KERNEL, bulk->nr, ptrs);
+	local_irq_save(flags);
+	got = __alloc_percpu_bulk(bulk->size, bulk->align, GFP_NOWAIT, bulk->nr, ptrs);
+	local_irq_restore(flags);
+	return got;
+}
+
+/* All are there, aligned, zeroed and apart; twice, so that bins have their part. */
+static void bulk_test(struct kunit *test)
+{
+	const struct bulk *bulk = test->param_value;
+	void __percpu **ptrs = kvcalloc(bulk->nr, sizeof(*ptrs), GFP_KERNEL);
+	unsigned int round, i, bad = 0;
+	bool got = true;
+
+	KUNIT_ASSERT_NOT_NULL(test, ptrs);
+	for (round = 0; round < 2 && got; round++) {
+		got = bulk_alloc(bulk, ptrs);
+		if (!got)
+			break;
+		for (i = 0; i < bulk->nr; i++) {
+			bad += !IS_ALIGNED((unsigned long)(__force void *)ptrs[i], bulk->align);
+			bad += !zeroed(ptrs[i], bulk->size);
+			fill(ptrs[i], bulk->size, i + 1);
+		}
+		for (i = 0; i < bulk->nr; i++)
+			bad += !intact(ptrs[i], bulk->size, i + 1);
+		KUNIT_EXPECT_EQ(test, 0, pcpu_validate(&pcpu_main));
+		free_percpu_bulk(bulk->nr, ptrs);
+	}
+	KUNIT_EXPECT_TRUE(test, got);
+	KUNIT_EXPECT_EQ(test, bad, 0);
+	KUNIT_EXPECT_FALSE(test, __alloc_percpu_bulk(64, 8, GFP_KERNEL, 0, ptrs));
+	kvfree(ptrs);
+}
+
+/* Bad pointers in a batch are refused, the others freed. */
+static void bulk_bad_frees_test(struct kunit *test)
+{
+	void __percpu *ptrs[24];
+	unsigned int before = nr_bad_frees();
+
+	KUNIT_ASSERT_TRUE(test, __alloc_percpu_bulk(64, 8, GFP_KERNEL, 20, ptrs));
+	ptrs[20] = ptrs[3];
+	ptrs[21] = NULL;
+	ptrs[22] = ptrs[5] + 8;
+	ptrs[23] = &static_var;
+	swap(ptrs[0], ptrs[20]);
+	swap(ptrs[1], ptrs[22]);
+	kunit_warning_suppress(test) {
+		free_percpu_bulk(ARRAY_SIZE(ptrs), ptrs);
+	}
+	KUNIT_EXPECT_EQ(test, nr_bad_frees(), before + 3);
+}
+
+/* The caller writes it; asked to, or told so, the allocator does. */
+static void uninit_test(struct kunit *test)
+{
+	unsigned int i;
+
+	for (i = 0; i < 20; i++) {
+		u64 __percpu *ptr = alloc_percpu_uninit(u64, GFP_KERNEL);
+
+		KUNIT_ASSERT_NOT_NULL(test, (__force void *)ptr);
+		if (want_init_on_alloc(GFP_KERNEL) || want_init_on_free())
+			KUNIT_EXPECT_TRUE(test, zeroed(ptr, sizeof(u64)));
+		fill(ptr, sizeof(u64), 1000 + i);
+		KUNIT_EXPECT_TRUE(test, intact(ptr, sizeof(u64), 1000 + i));
+		free_percpu(ptr);
+
+		ptr = alloc_percpu_uninit(u64, GFP_KERNEL | __GFP_ZERO);
+		KUNIT_ASSERT_NOT_NULL(test, (__force void *)ptr);
+		KUNIT_EXPECT_TRUE(test, zeroed(ptr, sizeof(u64)));
+		free_percpu(ptr);
+	}
+}
+
 /* ---- frees that are refused --------------------------------------------------- */
 
 struct bad_free {
@@ -560,6 +665,9 @@ static struct kunit_case percpu_internal_cases[] = {
 	KUNIT_CASE(too_big_test),
 	KUNIT_CASE_PARAM(burst_test, burst_gen_params),
 	KUNIT_CASE_SLOW(give_back_test),
+	KUNIT_CASE_PARAM(bulk_test, bulk_gen_params),
+	KUNIT_CASE(bulk_bad_frees_test),
+	KUNIT_CASE(uninit_test),
 	KUNIT_CASE_PARAM(bad_free_test, bad_free_gen_params),
 	KUNIT_CASE(free_after_chunk_test),
 	KUNIT_CASE(nofail_test),
