@@ -126,18 +126,29 @@ TEST(bulk_bad_arguments)
 
 /* ---- where they come from ------------------------------------------------------------- */
 
-/* Though nothing of the kind was ever there, they lie side by side. */
+/*
+ * Though nothing of the kind was ever there, they lie side by side, and the lock is
+ * taken a few times for many of them.
+ */
 TEST(bulk_lies_side_by_side)
 {
 	unsigned int i, nr_breaks = 0;
+	unsigned long holds;
 
 	world_boot(&small);
+	sim_run_all_work(100);
+	holds = sim.nr_lock_holds;
 	EXPECT(model_alloc_bulk(objects, 512, 64, 64, GFP_KERNEL, CTX_TASK));
+	holds = sim.nr_lock_holds - holds;
+	SHIM_ASSERT(holds <= 512 / 4, "%lu lock holds", holds);
 	for (i = 1; i < 512; i++)
 		nr_breaks += address(&objects[i]) != address(&objects[i - 1]) + 64;
 	/* Rows end, chunks end, and the first chunk begins anywhere. */
 	SHIM_ASSERT(nr_breaks <= 8, "%u breaks", nr_breaks);
+	holds = sim.nr_lock_holds;
 	model_free_bulk(objects, 512, CTX_TASK);
+	holds = sim.nr_lock_holds - holds;
+	SHIM_ASSERT(holds <= 512 / 8, "%lu lock holds", holds);
 	world_shutdown();
 }
 
@@ -172,6 +183,7 @@ TEST(bulk_takes_present_holes)
 
 TEST(bulk_takes_what_is_at_hand)
 {
+	unsigned long nr_hits;
 	unsigned int kept;
 
 	world_boot(&(struct world){ .nr_cpus = small.nr_cpus, .cache = true });
@@ -183,10 +195,22 @@ TEST(bulk_takes_what_is_at_hand)
 	EXPECT(model_alloc_bulk(objects, 25, 64, 8, GFP_KERNEL, CTX_TASK));
 	EXPECT_EQ(held(), 15);
 	EXPECT_EQ(hits(), 25);
+	/* With no worker on its way, one is called for what is kept. */
+	EXPECT(sim_run_all_work(100) < 100);
+	EXPECT_EQ(held(), 0);
+	WRITE_ONCE(pcpu_main.balance_drain, false);
+	EXPECT(!sim_work_pending());
+	model_free_bulk(objects, 15, CTX_TASK);
+	EXPECT_EQ(held(), 15);
+	EXPECT(sim_work_pending());
+	EXPECT(model_alloc_bulk(objects, 15, 64, 8, GFP_KERNEL, CTX_TASK));
+	model_free_bulk(objects, 15, CTX_TASK);
+	nr_hits = hits();
 	/* More than is there: all that is, and the rest from the chunks. */
 	EXPECT(model_alloc_bulk(objects + 25, 100, 64, 8, GFP_NOWAIT, CTX_HARDIRQ));
+	EXPECT(model_alloc_bulk(objects, 15, 64, 8, GFP_KERNEL, CTX_TASK));
 	EXPECT_EQ(held(), 0);
-	EXPECT_EQ(hits(), 40);
+	EXPECT_EQ(hits(), nr_hits + 15);
 	/* More than a bin has room for: full it is, and nothing was moved twice. */
 	EXPECT(model_alloc_bulk(objects + 125, 400, 64, 8, GFP_KERNEL, CTX_TASK));
 	model_free_bulk(objects, 525, CTX_HARDIRQ);

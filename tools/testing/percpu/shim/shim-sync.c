@@ -197,6 +197,7 @@ static void shim_spin_taken(spinlock_t *lock)
 {
 	WRITE_ONCE(lock->holder, current);
 	current->nr_locks++;
+	sim_count(nr_lock_holds, 1);
 }
 
 void shim_spin_lock(spinlock_t *lock)

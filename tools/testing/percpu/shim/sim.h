@@ -47,6 +47,7 @@ enum {
  * @nr_spaces: areas of address space in use
  * @nr_tables: page tables in use
  * @nr_flushes: TLB flushes
+ * @nr_lock_holds: times that a spinlock was taken
  * @nr_warnings: kernel warnings, and of those
  * @nr_expected: the ones that a test still expects
  * @nr_messages: lines of level warning and above
@@ -81,6 +82,7 @@ struct sim {
 	long nr_spaces;
 	long nr_tables;
 	unsigned long nr_flushes;
+	unsigned long nr_lock_holds;
 	unsigned long nr_warnings;
 	unsigned long nr_expected;
 	unsigned long nr_messages;
