@@ -227,7 +227,8 @@ static void pcpu_tag_free(struct pcpu_ext *ext, size_t size_bytes)
 
 /* ---- allocation ------------------------------------------------------------------ */
 
-static void pcpu_zero(const struct pcpu_allocator *pa, unsigned long addr, size_t size_bytes)
+static __always_inline void pcpu_zero(const struct pcpu_allocator *pa, unsigned long addr,
+				      size_t size_bytes)
 {
 	unsigned int cpu;
 
