@@ -239,24 +239,42 @@ static unsigned int pcpu_scan_row(struct pcpu_area_map *map, unsigned int start,
 	return PCPU_NONE;
 }
 
-/* The same, and where the search was in vain the row's bound gets better. */
+/* The same for alignments of words and more: there are few places to look at. */
+static unsigned int pcpu_scan_aligned(const struct pcpu_area_map *map, unsigned int start,
+				      struct pcpu_fit fit, unsigned int *bound_slots)
+{
+	unsigned int end = start + PCPU_ROW_SLOTS, at;
+
+	for (at = start; at + fit.nr <= end; at += fit.align_slots) {
+		if (map->busy[BIT_WORD(at)] & 1)
+			continue;
+		if (find_next_bit(map->busy, at + fit.nr, at) >= at + fit.nr)
+			return at;
+	}
+	*bound_slots = fit.nr + fit.align_slots - 2;
+	return PCPU_NONE;
+}
+
+/* The lowest place inside a row; where there is none, the row's bound gets better. */
 static unsigned int pcpu_find_inside(struct pcpu_area_map *map, unsigned int start,
 				     struct pcpu_fit fit)
 {
 	struct pcpu_room *room = &map->room[start / PCPU_ROW_SLOTS];
 	unsigned int end = start + PCPU_ROW_SLOTS, bound_slots = 0, at;
 
-	if (room->free_slots - room->tail_slots >= fit.nr) {
-		at = pcpu_scan_row(map, start, fit, &bound_slots);
-		if (at != PCPU_NONE)
-			return at;
-	} else {
+	if (room->free_slots - room->tail_slots < fit.nr) {
 		/* If anything does, it is the tail. */
 		at = ALIGN(end - room->tail_slots, fit.align_slots);
-		if (at + fit.nr <= end)
-			return at;
+		if (at + fit.nr > end)
+			at = PCPU_NONE;
 		bound_slots = max(room->tail_slots, room->free_slots - room->tail_slots);
+	} else if (fit.align_slots < PCPU_WORD_SLOTS) {
+		at = pcpu_scan_row(map, start, fit, &bound_slots);
+	} else {
+		at = pcpu_scan_aligned(map, start, fit, &bound_slots);
 	}
+	if (at != PCPU_NONE)
+		return at;
 	room->bound_slots = min(room->bound_slots, bound_slots);
 	return PCPU_NONE;
 }
