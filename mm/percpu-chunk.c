@@ -125,8 +125,8 @@ static void pcpu_relist_row(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
 			__clear_bit(old, pa->fit_mask);
 	}
 	if (class) {
-		/* What was touched last is in the cache, but empty rows are used in order. */
-		if (class == PCPU_FIT_EMPTY)
+		/* What was touched last is used first, but rows that came empty in order. */
+		if (class == PCPU_FIT_EMPTY && !old)
 			list_add_tail(&row->fit_link, &pa->fit[class]);
 		else
 			list_add(&row->fit_link, &pa->fit[class]);
