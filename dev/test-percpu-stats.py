@@ -83,6 +83,11 @@ class Reader(unittest.TestCase):
         # Runs of alike rows, and a frame for each chunk.
         self.assertEqual(len(drawn.getElementsByTagName("rect")), 3 + 6 + 2)
 
+    def test_svg_of_odd_names(self):
+        self.run_tool(STATS.replace("(partial)", "<&\u00e9>"), SIZES, "--svg",
+                      self.folder / "out.svg")
+        xml.dom.minidom.parse(str(self.folder / "out.svg"))
+
     def test_later_columns(self):
         lines = [line + end for line, end in zip(SIZES.splitlines(), (" new", " 1", " 2"))]
         self.assertEqual(self.run_tool(STATS, "\n".join(lines)).stdout, self.run_tool().stdout)
@@ -97,6 +102,8 @@ class Reader(unittest.TestCase):
         self.refuse("no chunk has a line rows_used", stats=STATS.split("Chunk:")[0])
         self.refuse("'4096y2' does not describe rows", stats=STATS.replace("x2", "y2"))
         self.refuse("no column", sizes="\x00\xff")
+        self.refuse("is not a number", sizes=SIZES.replace("640", "6" * 5000))
+        self.refuse("does not describe rows", stats=STATS.replace("3192", "3" * 5000))
 
     def test_missing(self):
         self.refuse("there is no such file", sizes=None)

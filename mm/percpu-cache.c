@@ -433,7 +433,7 @@ struct pcpu_cache_figures pcpu_cache_count(struct pcpu_allocator *pa)
 		for (i = 0; i < PCPU_CACHE_BINS; i++) {
 			struct pcpu_bin *bin = &per_cpu(pcpu_caches, cpu).bin[i];
 
-			sum.nr_hits += READ_ONCE(bin->nr_hits);
+			sum.nr_hits += pcpu_bin_own_hits(bin);
 			for (j = 0; j < PCPU_CACHE_DEPTH; j++)
 				sum.nr_held += !!READ_ONCE(bin->entry[j]);
 		}

@@ -31,6 +31,8 @@
  * make random alignments dearer, and were not seen to save pages.
  */
 #define PCPU_MAX_MISSES		2
+/* Of those, in each class: bounds that are too high may come in crowds. */
+#define PCPU_SURE_MISSES	64
 /* The same before a request fails: interrupts are disabled meanwhile. */
 #define PCPU_LAST_MISSES	64
 /* Rows that one TLB flush covers at most. */
@@ -207,26 +209,27 @@ static void pcpu_area_commit(struct pcpu_allocator *pa, struct pcpu_request *req
 /* ---- step 1: present room -------------------------------------------------- */
 
 /*
- * Where to look first for what spans rows: a run is tried from its first row on,
- * for what begins further up has no more of it.
+ * Where to look for what spans rows.  A run is tried where it begins: in the tail
+ * before its first empty row, or there.  From rows further up there is less of it.
  */
-static unsigned int pcpu_first_row_of_run(const struct pcpu_chunk *chunk, unsigned int index)
+static unsigned int pcpu_run_begin(const struct pcpu_area_map *map, unsigned int index)
 {
-	while (index && chunk->map.room[index].free_slots == PCPU_ROW_SLOTS &&
-	       chunk->map.room[index - 1].tail_slots)
-		index--;
-	return index;
+	if (!index || map->room[index].free_slots < PCPU_ROW_SLOTS ||
+	    !map->room[index - 1].tail_slots)
+		return index;
+	return map->room[index - 1].free_slots < PCPU_ROW_SLOTS ? index - 1 : PCPU_NONE;
 }
 
 static bool pcpu_take_in_row(struct pcpu_allocator *pa, struct pcpu_request *req,
 			     struct pcpu_row *row)
 {
 	struct pcpu_chunk *chunk = pcpu_row_chunk(row);
-	unsigned int index = row->index, slot;
+	unsigned int index = row->index, slot = PCPU_NONE;
 
 	if (req->run_slots > PCPU_ROW_SLOTS)
-		index = pcpu_first_row_of_run(chunk, index);
-	slot = pcpu_area_find_in(&chunk->map, index, req->run_slots, req->align_slots);
+		index = pcpu_run_begin(&chunk->map, index);
+	if (index != PCPU_NONE)
+		slot = pcpu_area_find_in(&chunk->map, index, req->run_slots, req->align_slots);
 	if (slot != PCPU_NONE)
 		pcpu_area_commit(pa, req, chunk, slot);
 	else	/* The search may have found out that it promises too much. */
@@ -238,26 +241,32 @@ static bool pcpu_take_in_row(struct pcpu_allocator *pa, struct pcpu_request *req
  * Rows of the request's own class may be too small, and free runs may be badly
  * aligned.  After a few such disappointments only rows are tried whose longest
  * run fits at any alignment, if their bound is right; and where it is not, it
- * is after that.  So the number of chunks, rows and areas does not matter.
+ * is after that.  So the number of chunks, rows and areas does not matter, but for
+ * runs of more than a row, and those give up sooner.
  */
 static bool pcpu_take_present(struct pcpu_allocator *pa, struct pcpu_request *req,
 			      unsigned int max_misses)
 {
 	unsigned int class = pcpu_fit_class(req->run_slots);
 	unsigned int sure = pcpu_fit_class(req->run_slots + req->align_slots - 1) + 1;
-	unsigned int nr_missed = 0;
 	struct pcpu_row *row, *next;
+	unsigned int nr_left;
 
 	lockdep_assert_held(&pa->lock);
 
+	if (req->run_slots > pa->geo.unit_pages * PCPU_ROW_SLOTS)
+		return false;
 	for_each_set_bit_from(class, pa->fit_mask, PCPU_NR_FIT_CLASSES) {
+		nr_left = class < sure ? max_misses : PCPU_SURE_MISSES;
 		list_for_each_entry_safe(row, next, &pa->fit[class], fit_link) {
-			if (class < sure && nr_missed >= max_misses)
+			if (!nr_left)
 				break;
 			if (pcpu_take_in_row(pa, req, row))
 				return true;
-			nr_missed++;
+			nr_left--;
 		}
+		if (class < sure)
+			max_misses = nr_left;
 	}
 	return false;
 }

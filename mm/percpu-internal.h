@@ -809,7 +809,7 @@ DECLARE_PER_CPU_ALIGNED(struct pcpu_cache, pcpu_caches);
 /**
  * struct pcpu_cache_figures - what debugfs shows of all bins
  * @nr_held: areas at hand
- * @nr_hits: requests served
+ * @nr_hits: requests served since each bin has its size
  */
 struct pcpu_cache_figures {
 	unsigned long nr_held;
@@ -828,10 +828,15 @@ struct pcpu_cache_figures pcpu_cache_count(struct pcpu_allocator *pa);
 unsigned int pcpu_cache_held_bytes(const struct pcpu_allocator *pa);
 void pcpu_cache_enable(struct pcpu_allocator *pa, unsigned long ram_pages);
 
-/* Requests that a bin has served since it has its size. */
+/*
+ * Requests that a bin has served since it has its size.  Who was interrupted in
+ * counting one may have set the count back.
+ */
 static inline unsigned long pcpu_bin_own_hits(const struct pcpu_bin *bin)
 {
-	return READ_ONCE(bin->nr_hits) - READ_ONCE(bin->folded_hits);
+	long own_hits = READ_ONCE(bin->nr_hits) - READ_ONCE(bin->folded_hits);
+
+	return max(own_hits, 0L);
 }
 
 static inline unsigned long pcpu_area_addr(const struct pcpu_area *area)

@@ -238,12 +238,14 @@ static void pcpu_show_class(struct seq_file *m, const struct pcpu_size_figures *
 			    size_t min_bytes, size_t max_bytes)
 {
 	const unsigned long *nr = figures->nr;
+	/* Those of a bin are folded in as they are, and may have been set back. */
+	unsigned long nr_hits = max((long)nr[PCPU_SIZE_HIT], 0L);
 
 	seq_printf(m, "%8zu %8zu %10llu %12llu %8llu %12llu", min_bytes, max_bytes,
 		   figures->nr_live, figures->live_slots << PCPU_MIN_ALLOC_SHIFT,
 		   figures->nr_held, figures->held_slots << PCPU_MIN_ALLOC_SHIFT);
 	seq_printf(m, " %14lu %14lu %12lu %10lu %12lu %10lu %12lu\n",
-		   nr[PCPU_SIZE_HIT] + nr[PCPU_SIZE_MISS], nr[PCPU_SIZE_HIT],
+		   nr_hits + nr[PCPU_SIZE_MISS], nr_hits,
 		   nr[PCPU_SIZE_MISS], nr[PCPU_SIZE_REFILL], nr[PCPU_SIZE_REFILLED],
 		   nr[PCPU_SIZE_SPILL], nr[PCPU_SIZE_RETURNED]);
 }

@@ -112,10 +112,11 @@ static void pcpu_show_totals(struct seq_file *m, struct pcpu_allocator *pa)
 	unsigned int nr_chunks, nr_spare_chunks, nr_empty_rows, reserve_rows;
 	struct pcpu_cache_figures cache;
 	struct pcpu_counts counts;
-	unsigned long nr_refilled;
+	unsigned long nr_refilled, nr_hits;
 	u64 nr_made, nr_live;
 
 	cache = pcpu_cache_count(pa);
+	nr_hits = max((long)(cache.nr_hits + pcpu_size_total(PCPU_SIZE_HIT)), 0L);
 	nr_refilled = pcpu_size_total(PCPU_SIZE_REFILLED);
 	spin_lock_irq(&pa->lock);
 	counts = pa->counts;
@@ -133,7 +134,7 @@ static void pcpu_show_totals(struct seq_file *m, struct pcpu_allocator *pa)
 	 */
 	nr_live = counts.nr_alloc - counts.nr_dealloc;
 	nr_live -= min_t(u64, cache.nr_held, nr_live);
-	nr_made = counts.nr_alloc + cache.nr_hits - nr_refilled;
+	nr_made = counts.nr_alloc + nr_hits - nr_refilled;
 	pcpu_show(m, "nr_alloc", nr_made);
 	pcpu_show(m, "nr_dealloc", nr_made - nr_live);
 	pcpu_show(m, "nr_cur_alloc", nr_live);
@@ -147,7 +148,7 @@ static void pcpu_show_totals(struct seq_file *m, struct pcpu_allocator *pa)
 	pcpu_show(m, "nr_spare_chunks", nr_spare_chunks);
 	pcpu_show(m, "reserve_rows", reserve_rows);
 	pcpu_show(m, "nr_cached", cache.nr_held);
-	pcpu_show(m, "nr_cache_hits", cache.nr_hits);
+	pcpu_show(m, "nr_cache_hits", nr_hits);
 	pcpu_show(m, "nr_cache_refilled", nr_refilled);
 	pcpu_show(m, "nr_bad_frees", atomic_read(&pa->nr_bad_frees));
 	pcpu_show_rows(m, nr_rows_in);

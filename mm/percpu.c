@@ -24,6 +24,8 @@ struct pcpu_allocator pcpu_main;
 
 /* What of a batch is served at a time, by at most one hold of the lock a run. */
 #define PCPU_BULK_AREAS		16U
+/* And no more of each copy, but at least one object. */
+#define PCPU_BULK_BYTES		SZ_64K
 
 /* What of a caller's mask reaches the backing allocations. */
 #define PCPU_BACKING_MASK						\
@@ -433,18 +435,25 @@ static noinline unsigned int pcpu_bulk_serve(struct pcpu_allocator *pa,
 static bool pcpu_bulk_take(struct pcpu_allocator *pa, const struct pcpu_want *want,
 			   struct pcpu_area *areas, unsigned int nr)
 {
-	unsigned int nr_got;
+	unsigned int nr_slots = want->size_bytes >> PCPU_MIN_ALLOC_SHIFT;
+	unsigned int nr_hits, nr_missed = 0;
 
-	for (nr_got = 0; nr_got < nr; nr_got++) {
-		areas[nr_got] = pcpu_cache_get(pa, *want);
-		if (!areas[nr_got].chunk)
+	for (nr_hits = 0; nr_hits < nr; nr_hits++) {
+		areas[nr_hits] = pcpu_cache_get(pa, *want);
+		if (!areas[nr_hits].chunk)
 			break;
 	}
-	if (nr_got < nr)
-		nr_got += pcpu_bulk_serve(pa, want, areas + nr_got, nr - nr_got);
-	if (likely(nr_got == nr))
+	if (nr_hits < nr)
+		nr_missed = pcpu_bulk_serve(pa, want, areas + nr_hits, nr - nr_hits);
+	if (likely(nr_hits + nr_missed == nr)) {
+		pcpu_size_count(nr_slots, PCPU_SIZE_MISS, nr_missed);
 		return true;
-	pcpu_cache_release(pa, areas, nr_got);
+	}
+	/* Those at hand have served nobody. */
+	pcpu_size_count(nr_slots, PCPU_SIZE_HIT, -(long)nr_hits);
+	pcpu_size_count(nr_slots, PCPU_SIZE_RETURNED, nr_hits);
+	pcpu_cache_release(pa, areas, nr_hits + nr_missed);
+	pcpu_balance_after_free(pa);
 	return false;
 }
 
@@ -464,11 +473,28 @@ static void pcpu_bulk_zero(const struct pcpu_allocator *pa, const struct pcpu_ar
 	}
 }
 
-/* How many are served at a time; the counters of a cgroup take an int. */
+/*
+ * How many are served at a time: not more than are zeroed in one go, and the
+ * counters of a cgroup take an int.
+ */
 static unsigned int pcpu_bulk_max(const struct pcpu_want *want)
 {
-	return clamp_t(size_t, INT_MAX / pcpu_full_size_bytes(want->size_bytes), 1,
-		       PCPU_BULK_AREAS);
+	size_t max = min(INT_MAX / pcpu_full_size_bytes(want->size_bytes),
+			 PCPU_BULK_BYTES / want->size_bytes);
+
+	return clamp_t(size_t, max, 1, PCPU_BULK_AREAS);
+}
+
+/* A batch that cannot be had: what there is of it goes. */
+static void pcpu_bulk_undo(size_t nr, void __percpu **ptrs, gfp_t gfp)
+{
+	size_t i;
+
+	for (i = 0; i < nr; i += PCPU_BULK_AREAS) {
+		free_percpu_bulk(min_t(size_t, nr - i, PCPU_BULK_AREAS), ptrs + i);
+		if (gfpflags_allow_blocking(gfp))
+			cond_resched();
+	}
 }
 
 /* Serve a few of a batch: charged together, and all of them or none. */
@@ -529,7 +555,7 @@ bool pcpu_alloc_bulk_noprof(size_t size, size_t align, gfp_t gfp, size_t nr,
 	return true;
 
 fail:
-	free_percpu_bulk(nr_done, ptrs);
+	pcpu_bulk_undo(nr_done, ptrs, gfp);
 	memset(ptrs, 0, nr * sizeof(*ptrs));
 	return false;
 }
@@ -618,8 +644,8 @@ void free_percpu_bulk(size_t nr, void __percpu **ptrs)
 {
 	struct pcpu_allocator *pa = &pcpu_main;
 	struct pcpu_area areas[PCPU_BULK_AREAS];
+	unsigned int nr_areas = 0, nr_slots = 0;
 	bool kept = false, released = false;
-	unsigned int nr_areas = 0;
 	size_t i;
 
 	for (i = 0; i < nr; i++) {
@@ -633,9 +659,12 @@ void free_percpu_bulk(size_t nr, void __percpu **ptrs)
 			continue;
 		}
 		released = true;
-		if (++nr_areas == PCPU_BULK_AREAS) {
+		nr_slots += area->nr_slots;
+		if (++nr_areas == PCPU_BULK_AREAS ||
+		    pcpu_slots_to_bytes(nr_slots) >= PCPU_BULK_BYTES) {
 			pcpu_cache_release(pa, areas, nr_areas);
 			nr_areas = 0;
+			nr_slots = 0;
 		}
 	}
 	if (nr_areas)

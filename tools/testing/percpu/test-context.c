@@ -135,6 +135,53 @@ TEST(aligned_among_misaligned)
 	world_shutdown();
 }
 
+static unsigned int rows_with_bound(unsigned int bound_slots)
+{
+	struct pcpu_chunk *chunk;
+	unsigned int i, nr = 0;
+
+	list_for_each_entry(chunk, &pcpu_main.chunks, link)
+		for (i = 0; i < chunk->nr_rows; i++)
+			nr += chunk->map.room[i].bound_slots == bound_slots;
+	return nr;
+}
+
+/*
+ * Many rows promise a longer run than they have.  One request does not look into
+ * all of them under one hold of the lock; each does a part of it.
+ */
+TEST(misled_search_is_bounded)
+{
+	static void __percpu *large[1600], *middle[ARRAY_SIZE(large) / 2];
+	unsigned int i, nr_before, nr_after;
+
+	if (PAGE_SIZE != SZ_4K)
+		test_skip("rows of 4 KiB are needed");
+	world_boot(&(struct world){ .nr_cpus = IS_ENABLED(CONFIG_SMP) ? 2 : 1 });
+	for (i = 0; i < ARRAY_SIZE(large); i++)
+		large[i] = __alloc_percpu_gfp(1024, 1024, GFP_KERNEL);
+	for (i = 0; i < ARRAY_SIZE(large); i += 2)
+		free_percpu(large[i]);
+	for (i = 0; i < ARRAY_SIZE(middle); i++)
+		middle[i] = __alloc_percpu_gfp(800, 1024, GFP_KERNEL);
+
+	nr_before = rows_with_bound(112);
+	EXPECT(nr_before > 200);
+	objects[0].ptr = __alloc_percpu_gfp(400, 4, GFP_KERNEL);
+	nr_after = rows_with_bound(112);
+	/* Once more where a chunk had to be built. */
+	EXPECT(nr_after + (pcpu_main.backend->rows_fixed ? 128 : 64) >= nr_before);
+	/* A chunk that came with its pages may have had better room. */
+	EXPECT(nr_after < nr_before || pcpu_main.backend->rows_fixed);
+
+	free_percpu(objects[0].ptr);
+	for (i = 0; i < ARRAY_SIZE(middle); i++)
+		free_percpu(middle[i]);
+	for (i = 1; i < ARRAY_SIZE(large); i += 2)
+		free_percpu(large[i]);
+	world_shutdown();
+}
+
 /* Nothing is ready and the worker does not run: refused at once, quietly. */
 TEST(nonblocking_without_worker)
 {

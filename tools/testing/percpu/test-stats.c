@@ -164,6 +164,42 @@ TEST(stats_leave_out_failures)
 	world_shutdown();
 }
 
+/* A batch counts as so many requests, and as none if it fails. */
+TEST(stats_of_batches)
+{
+	void __percpu *ptrs[16];
+	unsigned int n = 0;
+	u64 nr_hits;
+
+	boot_with_cache(0);
+	alloc_some(0, 8, 512);
+	free_some(0, 8);
+	nr_hits = sizes_value("hits", 512);
+	EXPECT_EQ(sizes_value("cached", 512), 8);
+	EXPECT_EQ(sizes_value("misses", 512), 8);
+	EXPECT(__alloc_percpu_bulk(512, 8, GFP_KERNEL, 16, ptrs));
+	EXPECT(sizes_value("hits", 512) > nr_hits);
+	EXPECT_EQ(sizes_value("allocs", 512), nr_hits + 8 + 16);
+	free_percpu_bulk(16, ptrs);
+
+	sim.fail_kinds = SIM_ALL;
+	sim.fail_permille = 1000;
+	while (model_alloc(&objects[n], 2000, 4, false, GFP_NOWAIT | __GFP_NOWARN, CTX_TASK))
+		n++;
+	EXPECT(n > 2);
+	n -= 2;
+	free_some(n, n + 2);
+	EXPECT_EQ(sizes_value("cached", 2000), 2);
+	EXPECT(!__alloc_percpu_bulk(2000, 4, GFP_NOWAIT | __GFP_NOWARN, 16, ptrs));
+	EXPECT_EQ(sizes_value("cached", 2000), 0);
+	EXPECT_EQ(sizes_value("allocs", 2000), n + 2);
+	EXPECT_EQ(sizes_value("returned", 2000), 2);
+	sim.fail_permille = 0;
+	check_agree();
+	free_some(0, n);
+	world_shutdown();
+}
+
 TEST(stats_refills_and_spills)
 {
 	boot_with_cache(0);
