@@ -25,6 +25,7 @@ exceptions() {
 	sed 's/[[:space:]]*#.*//; /^$/d' <<-'END'
 		percpu-first.c.*PREFER_PR_LEVEL		# pr_debug() would vanish from the log of a boot
 		percpu-kernel.h.*INCLUDE_LINUX		# flush_cache_vmap() and all
+		percpu/bench.c.*VOLATILE		# a mark in a trace of memory accesses
 		percpu/fuzz.c.*(CAMELCASE|AVOID_EXTERNS)	# libFuzzer chose the name
 		percpu/test.h.*MACRO_ARG_REUSE		# TEST() pastes a name
 		percpu/world.c.*NR_CPUS			# the size of an array of the shim

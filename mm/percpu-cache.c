@@ -317,9 +317,13 @@ static bool pcpu_bin_refuse(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 struct pcpu_area pcpu_cache_get_slow(struct pcpu_allocator *pa, struct pcpu_want want,
 				     struct pcpu_area area)
 {
-	struct pcpu_bin *bin = pcpu_bin_for(pa, &want);
+	unsigned int nr_slots = want.size_bytes >> PCPU_MIN_ALLOC_SHIFT;
+	struct pcpu_bin *bin = pcpu_bin_of(nr_slots);
 	unsigned long addr;
 
+	/* A bin is made that of its size by a refill, which comes next. */
+	if (READ_ONCE(bin->nr_slots) != nr_slots || want.reserved)
+		bin = NULL;
 	for (;;) {
 		if (area.chunk && pcpu_bin_refuse(pa, bin, &want, &area))
 			return (struct pcpu_area){};

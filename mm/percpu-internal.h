@@ -710,7 +710,7 @@ static inline bool pcpu_chunk_claim(struct pcpu_allocator *pa, unsigned long add
  * Return: false after a bug
  */
 static __always_inline bool pcpu_chunk_of_area(struct pcpu_allocator *pa, unsigned long addr,
-				      struct pcpu_area *area)
+					       struct pcpu_area *area)
 {
 	bool found;
 

@@ -239,7 +239,7 @@ static void pcpu_show_class(struct seq_file *m, const struct pcpu_size_figures *
 {
 	const unsigned long *nr = figures->nr;
 	/* Those of a bin are folded in as they are, and may have been set back. */
-	unsigned long nr_hits = max((long)nr[PCPU_SIZE_HIT], 0L);
+	unsigned long nr_hits = max_t(long, nr[PCPU_SIZE_HIT], 0);
 
 	seq_printf(m, "%8zu %8zu %10llu %12llu %8llu %12llu", min_bytes, max_bytes,
 		   figures->nr_live, figures->live_slots << PCPU_MIN_ALLOC_SHIFT,

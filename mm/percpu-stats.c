@@ -116,7 +116,7 @@ static void pcpu_show_totals(struct seq_file *m, struct pcpu_allocator *pa)
 	u64 nr_made, nr_live;
 
 	cache = pcpu_cache_count(pa);
-	nr_hits = max((long)(cache.nr_hits + pcpu_size_total(PCPU_SIZE_HIT)), 0L);
+	nr_hits = max_t(long, cache.nr_hits + pcpu_size_total(PCPU_SIZE_HIT), 0);
 	nr_refilled = pcpu_size_total(PCPU_SIZE_REFILLED);
 	spin_lock_irq(&pa->lock);
 	counts = pa->counts;

@@ -299,7 +299,7 @@ static int pcpu_request_serve(struct pcpu_allocator *pa, struct pcpu_request *re
 
 /* No area of that size was at hand: ask the chunks. */
 static noinline struct pcpu_area pcpu_want_serve(struct pcpu_allocator *pa,
-						  struct pcpu_want want)
+						 struct pcpu_want want)
 {
 	struct pcpu_request req;
 	int err;
