@@ -52,28 +52,9 @@ static void scenario(void)
 	free_all();
 }
 
-static unsigned int fail_each(const struct world *world, unsigned int kinds)
-{
-	unsigned int nth;
-
-	for (nth = 1;; nth++) {
-		unsigned long nr_failed;
-
-		world_boot(world);
-		sim.fail_kinds = kinds;
-		sim.fail_nth = nth;
-		scenario();
-		nr_failed = sim.nr_failed;
-		sim.fail_kinds = SIM_ALL;
-		world_shutdown();
-		if (!nr_failed)
-			return nth - 1;
-	}
-}
-
 static void fail_each_of(const struct world *world, unsigned int kinds)
 {
-	EXPECT(fail_each(world, kinds) > 0);
+	EXPECT(world_fail_each(world, kinds, scenario) > 0);
 }
 
 static const struct world small = {

@@ -92,6 +92,8 @@ void world_boot(const struct world *world);
 void world_start_worker(void);
 /* Everything must have been freed: takes all chunks down and checks for leaks. */
 void world_shutdown(void);
+unsigned int world_fail_each(const struct world *world, unsigned int kinds,
+			     void (*scenario)(void));
 /* Every invariant, and what the page tables say of each row. */
 void world_check(void);
 unsigned long world_used_slots(void);

@@ -263,3 +263,24 @@ void world_shutdown(void)
 	EXPECT_EQ(shim_traced.alloc, shim_traced.free);
 	sim_power_off();
 }
+
+/* Run a scenario in a new world as often as something in it can fail, each time the next. */
+unsigned int world_fail_each(const struct world *world, unsigned int kinds,
+			     void (*scenario)(void))
+{
+	unsigned int nth;
+
+	for (nth = 1;; nth++) {
+		unsigned long nr_failed;
+
+		world_boot(world);
+		sim.fail_kinds = kinds;
+		sim.fail_nth = nth;
+		scenario();
+		nr_failed = sim.nr_failed;
+		sim.fail_kinds = SIM_ALL;
+		world_shutdown();
+		if (!nr_failed)
+			return nth - 1;
+	}
+}
