@@ -28,13 +28,13 @@
 #define PCPU_NONBLOCK_TRIES	8
 /*
  * Rows that are tried in vain before only such are that fit for certain.  More
- * make random alignments dearer, and were not seen to save pages.
+ * make random alignments dearer, and save few pages.
  */
 #define PCPU_MAX_MISSES		2
-/* Of those, in each class: bounds that are too high may come in crowds. */
-#define PCPU_SURE_MISSES	64
 /* The same before a request fails: interrupts are disabled meanwhile. */
 #define PCPU_LAST_MISSES	64
+/* Of those that fit if their bound is right, in each class: many may be wrong. */
+#define PCPU_SURE_MISSES	64
 /* Rows that one TLB flush covers at most. */
 #define PCPU_GIVE_BACK_BATCH	64
 
@@ -241,8 +241,8 @@ static bool pcpu_take_in_row(struct pcpu_allocator *pa, struct pcpu_request *req
  * Rows of the request's own class may be too small, and free runs may be badly
  * aligned.  After a few such disappointments only rows are tried whose longest
  * run fits at any alignment, if their bound is right; and where it is not, it
- * is after that.  So the number of chunks, rows and areas does not matter, but for
- * runs of more than a row, and those give up sooner.
+ * is after that.  No class is searched to its end, so the number of chunks, rows
+ * and areas does not matter; what is missed for that is found room for elsewhere.
  */
 static bool pcpu_take_present(struct pcpu_allocator *pa, struct pcpu_request *req,
 			      unsigned int max_misses)
