@@ -19,6 +19,11 @@
  * there is at most one search in vain, and nothing is kept up to date that
  * nobody asks for.
  *
+ * A word for each row tells which of its grains, of a 32nd or 64th of a row, are
+ * free throughout.  A free run that is not short has some of these inside, and
+ * an area with a wide alignment starts with one, so for all but small areas the
+ * word leads to the few places that are worth a look.
+ *
  * A run that crosses the border of two rows is found by the two ends there.
  */
 #include "percpu-internal.h"
@@ -75,6 +80,31 @@ static unsigned int pcpu_free_below(const struct pcpu_area_map *map, unsigned in
 	return busy ? slot - (word * PCPU_WORD_SLOTS + __fls(busy) + 1) : slot - low;
 }
 
+static bool pcpu_grain_is_free(const struct pcpu_area_map *map, unsigned int slot)
+{
+	unsigned int base = round_down(slot, PCPU_GRAIN_SLOTS);
+
+	if (PCPU_GRAIN_SLOTS >= PCPU_WORD_SLOTS)
+		return find_next_bit(map->busy, base + PCPU_GRAIN_SLOTS, base) >=
+		       base + PCPU_GRAIN_SLOTS;
+	return !(map->busy[BIT_WORD(base)] >> (base % PCPU_WORD_SLOTS) &
+		 GENMASK(PCPU_GRAIN_SLOTS - 1, 0));
+}
+
+/* [slot, end) of the row that starts at @start is free: so are grains inside, or around. */
+static void pcpu_grains_add(struct pcpu_area_map *map, unsigned int start, unsigned int slot,
+			    unsigned int end)
+{
+	unsigned int from = (slot - start) / PCPU_GRAIN_SLOTS;
+	unsigned int to = DIV_ROUND_UP(end - start, PCPU_GRAIN_SLOTS);
+
+	if (slot % PCPU_GRAIN_SLOTS && !pcpu_grain_is_free(map, slot))
+		from++;
+	if (end % PCPU_GRAIN_SLOTS && !pcpu_grain_is_free(map, end))
+		to--;
+	map->room[start / PCPU_ROW_SLOTS].grains |= pcpu_grain_mask(from, to);
+}
+
 /* [slot, end) of the row that starts at @start was busy and is free now. */
 static void pcpu_room_add(struct pcpu_area_map *map, unsigned int start, unsigned int slot,
 			  unsigned int end)
@@ -83,6 +113,7 @@ static void pcpu_room_add(struct pcpu_area_map *map, unsigned int start, unsigne
 	unsigned int row_end = start + PCPU_ROW_SLOTS, before, after, run_slots;
 
 	room->free_slots += end - slot;
+	pcpu_grains_add(map, start, slot, end);
 	/* The neighbours are known without a look if they are at the row's ends. */
 	before = room->head_slots;
 	if (slot - start != before)
@@ -106,6 +137,8 @@ static void pcpu_room_cut(struct pcpu_area_map *map, unsigned int start, unsigne
 	struct pcpu_room *room = &map->room[start / PCPU_ROW_SLOTS];
 
 	room->free_slots -= end - slot;
+	room->grains &= ~GENMASK((end - 1 - start) / PCPU_GRAIN_SLOTS,
+				 (slot - start) / PCPU_GRAIN_SLOTS);
 	room->head_slots = min(room->head_slots, slot - start);
 	room->tail_slots = min(room->tail_slots, start + PCPU_ROW_SLOTS - end);
 	room->bound_slots = min(room->bound_slots, room->free_slots);
@@ -255,6 +288,71 @@ static unsigned int pcpu_scan_aligned(const struct pcpu_area_map *map, unsigned 
 	return PCPU_NONE;
 }
 
+/* Where in a word of grains runs of @nr of them start. */
+static unsigned long pcpu_grain_starts(unsigned long grains, unsigned int nr)
+{
+	unsigned int unused_bound = 0;
+
+	return pcpu_word_starts(grains, nr, &unused_bound);
+}
+
+/*
+ * The same for areas that are aligned to grains, and no shorter: whole grains, and
+ * what is left of the area at the start of the next.
+ */
+static unsigned int pcpu_scan_grains(const struct pcpu_area_map *map, unsigned int start,
+				     struct pcpu_fit fit, unsigned int *bound_slots)
+{
+	unsigned long grains = map->room[start / PCPU_ROW_SLOTS].grains;
+	unsigned int nr = fit.nr / PCPU_GRAIN_SLOTS, rest = fit.nr % PCPU_GRAIN_SLOTS;
+	unsigned long starts = pcpu_grain_starts(grains, nr) &
+			       pcpu_word_aligned(0, fit.align_slots / PCPU_GRAIN_SLOTS);
+
+	for (; starts; starts &= starts - 1) {
+		unsigned int at = start + __ffs(starts) * PCPU_GRAIN_SLOTS;
+		unsigned int end = at + fit.nr;
+
+		if (!rest)
+			return at;
+		if (end <= start + PCPU_ROW_SLOTS &&
+		    find_next_bit(map->busy, end, end - rest) >= end)
+			return at;
+	}
+	*bound_slots = fit.nr + fit.align_slots - 2;
+	return PCPU_NONE;
+}
+
+/* The same for areas that hold a grain or more wherever they start. */
+static unsigned int pcpu_scan_runs(const struct pcpu_area_map *map, unsigned int start,
+				   struct pcpu_fit fit, unsigned int *bound_slots)
+{
+	unsigned long grains = map->room[start / PCPU_ROW_SLOTS].grains;
+	unsigned int row_end = start + PCPU_ROW_SLOTS;
+	unsigned int nr = (fit.nr + 1) / PCPU_GRAIN_SLOTS - 1;
+	unsigned long starts = pcpu_grain_starts(grains, nr);
+
+	/* Shorter runs of grains, with parts of grains at both ends. */
+	*bound_slots = fit.nr - 1;
+	while (starts) {
+		unsigned int first = __ffs(starts), from, to, at;
+		unsigned long busy = ~grains & (~0UL << first);
+		unsigned int last = busy ? __ffs(busy) : BITS_PER_LONG;
+
+		from = start + first * PCPU_GRAIN_SLOTS;
+		if (first)
+			from -= pcpu_free_below(map, from, from - PCPU_GRAIN_SLOTS);
+		to = start + last * PCPU_GRAIN_SLOTS;
+		if (to < row_end)
+			to = find_next_bit(map->busy, to + PCPU_GRAIN_SLOTS, to);
+		at = ALIGN(from, fit.align_slots);
+		if (at + fit.nr <= to)
+			return at;
+		*bound_slots = max(*bound_slots, to - from);
+		starts &= ~pcpu_grain_mask(first, last);
+	}
+	return PCPU_NONE;
+}
+
 /* The lowest place inside a row; where there is none, the row's bound gets better. */
 static unsigned int pcpu_find_inside(struct pcpu_area_map *map, unsigned int start,
 				     struct pcpu_fit fit)
@@ -268,6 +366,10 @@ static unsigned int pcpu_find_inside(struct pcpu_area_map *map, unsigned int sta
 		if (at + fit.nr > end)
 			at = PCPU_NONE;
 		bound_slots = max(room->tail_slots, room->free_slots - room->tail_slots);
+	} else if (fit.align_slots >= PCPU_GRAIN_SLOTS && fit.nr >= PCPU_GRAIN_SLOTS) {
+		at = pcpu_scan_grains(map, start, fit, &bound_slots);
+	} else if (fit.nr + 1 >= 2 * PCPU_GRAIN_SLOTS) {
+		at = pcpu_scan_runs(map, start, fit, &bound_slots);
 	} else if (fit.align_slots < PCPU_WORD_SLOTS) {
 		at = pcpu_scan_row(map, start, fit, &bound_slots);
 	} else {

@@ -229,15 +229,14 @@ static struct pcpu_bin *pcpu_bin_for(struct pcpu_allocator *pa, const struct pcp
  * Context: any but NMI; takes the lock where it spills others.
  * Return: false if there is no place for it
  */
-bool pcpu_cache_put_slow(struct pcpu_allocator *pa, const struct pcpu_area *area,
-			 bool may_spill)
+bool pcpu_cache_put_slow(struct pcpu_allocator *pa, struct pcpu_area area, bool may_spill)
 {
-	unsigned int size_bytes = pcpu_slots_to_bytes(area->nr_slots), top;
+	unsigned int size_bytes = pcpu_slots_to_bytes(area.nr_slots), top;
 	struct pcpu_bin *bin;
 
-	if (size_bytes > READ_ONCE(pa->cache_max_bytes) || area->chunk == pa->reserved)
+	if (size_bytes > READ_ONCE(pa->cache_max_bytes) || area.chunk == pa->reserved)
 		return false;
-	bin = pcpu_bin_search(pa, area->nr_slots);
+	bin = pcpu_bin_search(pa, area.nr_slots);
 	if (!bin)
 		return false;
 	if (!pcpu_bin_has_room(pa, bin, size_bytes)) {
@@ -245,10 +244,10 @@ bool pcpu_cache_put_slow(struct pcpu_allocator *pa, const struct pcpu_area *area
 		if (!may_spill || top <= PCPU_SPILL_AREAS)
 			return false;
 		WRITE_ONCE(bin->top, top - PCPU_SPILL_AREAS);
-		pcpu_size_count(area->nr_slots, PCPU_SIZE_SPILL, 1);
+		pcpu_size_count(area.nr_slots, PCPU_SIZE_SPILL, 1);
 		pcpu_bin_spill(pa, bin, top - PCPU_SPILL_AREAS);
 	}
-	return pcpu_bin_push(bin, pcpu_area_addr(area));
+	return pcpu_bin_push(bin, pcpu_area_addr(&area));
 }
 
 /**
@@ -317,13 +316,9 @@ static bool pcpu_bin_refuse(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 struct pcpu_area pcpu_cache_get_slow(struct pcpu_allocator *pa, struct pcpu_want want,
 				     struct pcpu_area area)
 {
-	unsigned int nr_slots = want.size_bytes >> PCPU_MIN_ALLOC_SHIFT;
-	struct pcpu_bin *bin = pcpu_bin_of(nr_slots);
+	struct pcpu_bin *bin = pcpu_bin_of(want.size_bytes >> PCPU_MIN_ALLOC_SHIFT);
 	unsigned long addr;
 
-	/* A bin is made that of its size by a refill, which comes next. */
-	if (READ_ONCE(bin->nr_slots) != nr_slots || want.reserved)
-		bin = NULL;
 	for (;;) {
 		if (area.chunk && pcpu_bin_refuse(pa, bin, &want, &area))
 			return (struct pcpu_area){};
@@ -333,7 +328,7 @@ struct pcpu_area pcpu_cache_get_slow(struct pcpu_allocator *pa, struct pcpu_want
 		addr = pcpu_bin_pop(bin);
 		if (!addr || WARN_ON_ONCE(!pcpu_chunk_of_area(pa, addr, &area)))
 			continue;
-		if (pcpu_area_suits(&area, &want)) {
+		if (pcpu_area_suits(&area, addr, &want)) {
 			WRITE_ONCE(bin->nr_hits, READ_ONCE(bin->nr_hits) + 1);
 			return area;
 		}

@@ -224,6 +224,20 @@ static void __init pcpu_set_unit_offsets(unsigned long *offsets,
 	}
 }
 
+/* Without holes in the CPU numbers they are the same as the offsets by number. */
+static const unsigned long * __init pcpu_make_copy_offsets(const struct pcpu_geometry *geo)
+{
+	unsigned long *offsets;
+	unsigned int cpu, nr = 0;
+
+	if (cpumask_last(geo->cpus) == geo->nr_cpus - 1)
+		return geo->unit_offsets;
+	offsets = memblock_alloc_or_panic(geo->nr_cpus * sizeof(*offsets), SMP_CACHE_BYTES);
+	for_each_cpu(cpu, geo->cpus)
+		offsets[nr++] = geo->unit_offsets[cpu];
+	return offsets;
+}
+
 static void __init pcpu_set_geometry(struct pcpu_geometry *geo,
 				     const struct pcpu_alloc_info *ai)
 {
@@ -256,6 +270,7 @@ static void __init pcpu_set_geometry(struct pcpu_geometry *geo,
 	}
 
 	pcpu_set_unit_offsets(unit_offsets, ai);
+	geo->copy_offsets = pcpu_make_copy_offsets(geo);
 	geo->low_cpu = cpumask_first(geo->cpus);
 	geo->high_cpu = geo->low_cpu;
 	for_each_cpu(cpu, geo->cpus) {

@@ -93,14 +93,19 @@ static inline size_t pcpu_slots_to_bytes(unsigned int nr_slots)
 
 /* ---- area map (percpu-area.c) ------------------------------------------ */
 
+/* A row is also looked at as a word of grains, of so many slots each. */
+#define PCPU_GRAIN_SLOTS	(PCPU_ROW_SLOTS / BITS_PER_LONG)
+
 /**
  * struct pcpu_room - free slots of a row
+ * @grains: a set bit is a grain whose slots are all free
  * @head_slots: free slots at its start
  * @tail_slots: free slots at its end
  * @free_slots: free slots in it
  * @bound_slots: no free run inside it is longer
  */
 struct pcpu_room {
+	unsigned long grains;
 	u32 head_slots;
 	u32 tail_slots;
 	u32 free_slots;
@@ -122,6 +127,12 @@ struct pcpu_area_map {
 	unsigned long *live;
 	struct pcpu_room *room;
 };
+
+/* The grains [from, to) of a row, as bits. */
+static inline unsigned long pcpu_grain_mask(unsigned int from, unsigned int to)
+{
+	return from < to ? GENMASK(to - 1, from) : 0;
+}
 
 size_t pcpu_area_storage_bytes(unsigned int nr_slots);
 void pcpu_area_init(struct pcpu_area_map *map, unsigned int nr_slots, void *storage);
@@ -352,7 +363,7 @@ enum pcpu_fail {
  * struct pcpu_want - what a caller wants, checked
  * @size_bytes: size, rounded up to slots
  * @align_bytes: alignment, at least PCPU_MIN_ALLOC_SIZE
- * @gfp: the caller's mask, its task's scope applied
+ * @gfp: the caller's mask; the scope of its task applies too
  * @reserved: from the reserved chunk, where there is one
  */
 struct pcpu_want {
@@ -409,6 +420,8 @@ struct pcpu_request {
  * @cpus: the CPUs that have a unit
  * @nr_cpus: their number
  * @unit_offsets: offset in bytes of each CPU's unit, by CPU number
+ * @copy_offsets: the same without the CPU numbers that have no unit: @nr_cpus of
+ *	them, for what visits all copies
  * @unit_pages: pages of a unit
  * @unit_bytes: the same in bytes
  * @nr_units: units of a chunk, padding included
@@ -423,6 +436,7 @@ struct pcpu_geometry {
 	const struct cpumask *cpus;
 	unsigned int nr_cpus;
 	const unsigned long *unit_offsets;
+	const unsigned long *copy_offsets;
 	unsigned int unit_pages;
 	size_t unit_bytes;
 	unsigned int nr_units;
@@ -650,12 +664,14 @@ static inline bool pcpu_chunk_has(const struct pcpu_chunk *chunk, unsigned long 
 }
 
 /* The chunk at an address, or NULL.  Under RCU. */
-static inline struct pcpu_chunk *pcpu_chunk_of(struct pcpu_allocator *pa, unsigned long addr)
+static __always_inline struct pcpu_chunk *pcpu_chunk_of(struct pcpu_allocator *pa,
+							unsigned long addr)
 {
 	struct pcpu_index_entry *entry;
 
+	/* Chunks in the index serve all of their unit. */
 	hlist_for_each_entry_rcu(entry, pcpu_index_bucket(pa, addr), node)
-		if (pcpu_chunk_has(entry->chunk, addr))
+		if (likely(addr - entry->chunk->base_addr < pa->geo.unit_bytes))
 			return entry->chunk;
 	if (pa->first && pcpu_chunk_has(pa->first, addr))
 		return pa->first;
@@ -665,8 +681,8 @@ static inline struct pcpu_chunk *pcpu_chunk_of(struct pcpu_allocator *pa, unsign
 }
 
 /* The chunk and the slot at an address; the chunk is NULL if there is none. */
-static inline bool pcpu_area_at(struct pcpu_allocator *pa, unsigned long addr,
-				struct pcpu_area *area)
+static __always_inline bool pcpu_area_at(struct pcpu_allocator *pa, unsigned long addr,
+					 struct pcpu_area *area)
 {
 	area->chunk = pcpu_chunk_of(pa, addr);
 	if (unlikely(!area->chunk))
@@ -687,8 +703,8 @@ static inline bool pcpu_area_at(struct pcpu_allocator *pa, unsigned long addr,
  * Context: any, no lock.
  * Return: false where no live area starts at @addr
  */
-static inline bool pcpu_chunk_claim(struct pcpu_allocator *pa, unsigned long addr,
-				    struct pcpu_area *area)
+static __always_inline bool pcpu_chunk_claim(struct pcpu_allocator *pa, unsigned long addr,
+					     struct pcpu_area *area)
 {
 	area->nr_slots = 0;
 	if (!IS_ALIGNED(addr, PCPU_MIN_ALLOC_SIZE))
@@ -816,8 +832,7 @@ struct pcpu_cache_figures {
 	unsigned long nr_hits;
 };
 
-bool pcpu_cache_put_slow(struct pcpu_allocator *pa, const struct pcpu_area *area,
-			 bool may_spill);
+bool pcpu_cache_put_slow(struct pcpu_allocator *pa, struct pcpu_area area, bool may_spill);
 struct pcpu_area pcpu_cache_get_slow(struct pcpu_allocator *pa, struct pcpu_want want,
 				     struct pcpu_area area);
 bool pcpu_cache_refill(struct pcpu_allocator *pa, struct pcpu_request *req);
@@ -886,8 +901,8 @@ static __always_inline bool pcpu_bin_affords(struct pcpu_bin *bin, unsigned int 
 }
 
 /*
- * The bin of a size, or one that is not.  A size may have either of two.  Where
- * it runs on from here does not matter: any CPU's will do.
+ * The bin of a size, or NULL.  A size may have either of two.  Where it runs on
+ * from here does not matter: any CPU's will do.
  */
 static __always_inline struct pcpu_bin *pcpu_bin_of(unsigned int nr_slots)
 {
@@ -896,14 +911,16 @@ static __always_inline struct pcpu_bin *pcpu_bin_of(unsigned int nr_slots)
 
 	if (likely(READ_ONCE(bins[index].nr_slots) == nr_slots))
 		return &bins[index];
-	return &bins[index ^ 1];
+	if (READ_ONCE(bins[index ^ 1].nr_slots) == nr_slots)
+		return &bins[index ^ 1];
+	return NULL;
 }
 
-static __always_inline bool pcpu_area_suits(const struct pcpu_area *area,
+static __always_inline bool pcpu_area_suits(const struct pcpu_area *area, unsigned long addr,
 					    const struct pcpu_want *want)
 {
-	return pcpu_slots_to_bytes(area->nr_slots) == want->size_bytes &&
-	       IS_ALIGNED(pcpu_area_addr(area), want->align_bytes);
+	return area->nr_slots == want->size_bytes >> PCPU_MIN_ALLOC_SHIFT &&
+	       IS_ALIGNED(addr, want->align_bytes);
 }
 
 /**
@@ -919,15 +936,16 @@ static __always_inline bool pcpu_area_suits(const struct pcpu_area *area,
 static __always_inline struct pcpu_area pcpu_cache_get(struct pcpu_allocator *pa,
 						       struct pcpu_want want)
 {
-	unsigned int nr_slots = want.size_bytes >> PCPU_MIN_ALLOC_SHIFT;
-	struct pcpu_bin *bin = pcpu_bin_of(nr_slots);
+	struct pcpu_bin *bin = pcpu_bin_of(want.size_bytes >> PCPU_MIN_ALLOC_SHIFT);
 	struct pcpu_area area = {};
-	unsigned long addr = 0;
+	unsigned long addr;
 
-	if (likely(READ_ONCE(bin->nr_slots) == nr_slots && !want.reserved))
-		addr = pcpu_bin_pop(bin);
+	/* A bin is made that of its size by a refill, which comes next. */
+	if (!bin || want.reserved || !READ_ONCE(bin->top))
+		return area;
+	addr = pcpu_bin_pop(bin);
 	if (likely(addr && !WARN_ON_ONCE(!pcpu_chunk_of_area(pa, addr, &area)) &&
-		   pcpu_area_suits(&area, &want))) {
+		   pcpu_area_suits(&area, addr, &want))) {
 		WRITE_ONCE(bin->nr_hits, READ_ONCE(bin->nr_hits) + 1);
 		return area;
 	}
@@ -943,15 +961,14 @@ static __always_inline struct pcpu_area pcpu_cache_get(struct pcpu_allocator *pa
  * Context: any but NMI; takes the lock where it spills others.
  * Return: false if there is no place for it
  */
-static __always_inline bool pcpu_cache_put(struct pcpu_allocator *pa,
-					   const struct pcpu_area *area, bool may_spill)
+static __always_inline bool pcpu_cache_put(struct pcpu_allocator *pa, struct pcpu_area area,
+					   bool may_spill)
 {
-	struct pcpu_bin *bin = pcpu_bin_of(area->nr_slots);
+	struct pcpu_bin *bin = pcpu_bin_of(area.nr_slots);
 
 	/* A bin of that size exists, so it is not too large to be kept. */
-	if (likely(READ_ONCE(bin->nr_slots) == area->nr_slots &&
-		   pcpu_bin_affords(bin, pcpu_slots_to_bytes(area->nr_slots)) &&
-		   area->chunk != pa->reserved && pcpu_bin_push(bin, pcpu_area_addr(area))))
+	if (likely(bin && pcpu_bin_affords(bin, pcpu_slots_to_bytes(area.nr_slots)) &&
+		   area.chunk != pa->reserved && pcpu_bin_push(bin, pcpu_area_addr(&area))))
 		return true;
 	return pcpu_cache_put_slow(pa, area, may_spill);
 }

@@ -46,7 +46,11 @@ static void pcpu_check_room(struct pcpu_check *check, struct pcpu_chunk *chunk,
 		seen.tail_slots = to == end ? to - slot : 0;
 		seen.free_slots += to - slot;
 		seen.bound_slots = max(seen.bound_slots, to - slot);
+		seen.grains |= pcpu_grain_mask(DIV_ROUND_UP(slot - start, PCPU_GRAIN_SLOTS),
+					       (to - start) / PCPU_GRAIN_SLOTS);
 	}
+	pcpu_expect(check, chunk, room->grains == seen.grains, " (row %u: %lx, %lx)",
+		    index, room->grains, seen.grains);
 	pcpu_expect(check, chunk, room->head_slots == seen.head_slots, " (row %u: %u, %u)",
 		    index, room->head_slots, seen.head_slots);
 	pcpu_expect(check, chunk, room->tail_slots == seen.tail_slots, " (row %u: %u, %u)",

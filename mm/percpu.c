@@ -79,7 +79,7 @@ static __always_inline bool pcpu_want_make(struct pcpu_allocator *pa, struct pcp
 					   size_t size_bytes, size_t align_bytes,
 					   bool reserved, gfp_t gfp)
 {
-	if (unlikely(!size_bytes || size_bytes > pa->geo.unit_bytes ||
+	if (unlikely(size_bytes - 1 >= pa->geo.unit_bytes ||
 		     align_bytes > PAGE_SIZE || (align_bytes & (align_bytes - 1))))
 		return pcpu_refuse_alloc(pa, size_bytes, align_bytes, gfp);
 	if (unlikely(gfp & __GFP_NOFAIL))
@@ -88,7 +88,7 @@ static __always_inline bool pcpu_want_make(struct pcpu_allocator *pa, struct pcp
 	*want = (struct pcpu_want){
 		.size_bytes = ALIGN(size_bytes, PCPU_MIN_ALLOC_SIZE),
 		.align_bytes = max_t(unsigned int, align_bytes, PCPU_MIN_ALLOC_SIZE),
-		.gfp = current_gfp_context(gfp),
+		.gfp = gfp,
 		.reserved = reserved,
 	};
 	return true;
@@ -232,10 +232,10 @@ static void pcpu_tag_free(struct pcpu_ext *ext, size_t size_bytes)
 static __always_inline void pcpu_zero(const struct pcpu_allocator *pa, unsigned long addr,
 				      size_t size_bytes)
 {
-	unsigned int cpu;
+	unsigned int i;
 
-	for_each_cpu(cpu, pa->geo.cpus)
-		memset((void *)(addr + pa->geo.unit_offsets[cpu]), 0, size_bytes);
+	for (i = 0; i < pa->geo.nr_cpus; i++)
+		memset((void *)(addr + pa->geo.copy_offsets[i]), 0, size_bytes);
 }
 
 /*
@@ -246,7 +246,7 @@ static __always_inline void pcpu_zero(const struct pcpu_allocator *pa, unsigned 
 static void pcpu_leave_uninit(const struct pcpu_allocator *pa, unsigned long addr,
 			      size_t size_bytes, gfp_t gfp)
 {
-	unsigned int cpu;
+	unsigned int i;
 
 	if (want_init_on_alloc(gfp) || want_init_on_free()) {
 		pcpu_zero(pa, addr, size_bytes);
@@ -254,8 +254,8 @@ static void pcpu_leave_uninit(const struct pcpu_allocator *pa, unsigned long add
 	}
 	if (!IS_ENABLED(CONFIG_KMSAN))
 		return;
-	for_each_cpu(cpu, pa->geo.cpus)
-		kmsan_poison_memory((void *)(addr + pa->geo.unit_offsets[cpu]), size_bytes, gfp);
+	for (i = 0; i < pa->geo.nr_cpus; i++)
+		kmsan_poison_memory((void *)(addr + pa->geo.copy_offsets[i]), size_bytes, gfp);
 }
 
 /* Tell all who watch of an object whose copies are as they shall be. */
@@ -282,7 +282,7 @@ pcpu_object_finish(const struct pcpu_want *want, const struct pcpu_area *area,
 static void pcpu_request_make(struct pcpu_allocator *pa, struct pcpu_request *req,
 			      const struct pcpu_want *want)
 {
-	pcpu_request_init(req, want, pcpu_backing_gfp(want->gfp));
+	pcpu_request_init(req, want, pcpu_backing_gfp(current_gfp_context(want->gfp)));
 	req->may_populate = pcpu_may_populate(pa, req->may_block);
 }
 
@@ -620,7 +620,7 @@ void free_percpu(void __percpu *ptr)
 
 	if (!ptr || !pcpu_object_retire(pa, ptr, &area))
 		return;
-	if (likely(pcpu_cache_put(pa, &area, true))) {
+	if (likely(pcpu_cache_put(pa, area, true))) {
 		pcpu_note_kept(pa);
 		return;
 	}
@@ -654,7 +654,7 @@ void free_percpu_bulk(size_t nr, void __percpu **ptrs)
 		if (!ptrs[i] || !pcpu_object_retire(pa, ptrs[i], area))
 			continue;
 		/* More come: rather than make room in a bin, let those go that find none. */
-		if (pcpu_cache_put(pa, area, false)) {
+		if (pcpu_cache_put(pa, *area, false)) {
 			kept = true;
 			continue;
 		}

@@ -72,6 +72,9 @@ static struct pcpu_room twin_room(const struct twin *twin, unsigned int row)
 		bool is_free = twin->slot[row * BLOCK_SLOTS + i] == FREE;
 
 		run = is_free ? run + 1 : 0;
+		if (is_free && i % PCPU_GRAIN_SLOTS == PCPU_GRAIN_SLOTS - 1 &&
+		    run >= PCPU_GRAIN_SLOTS)
+			room.grains |= BIT(i / PCPU_GRAIN_SLOTS);
 		room.free_slots += is_free;
 		if (run == i + 1)
 			room.head_slots = run;
@@ -159,6 +162,7 @@ static void twin_compare(const struct twin *twin)
 	for (i = 0; i < map->nr_slots / BLOCK_SLOTS; i++) {
 		struct pcpu_room want = twin_room(twin, i);
 
+		EXPECT_EQ(map->room[i].grains, want.grains);
 		EXPECT_EQ(map->room[i].head_slots, want.head_slots);
 		EXPECT_EQ(map->room[i].tail_slots, want.tail_slots);
 		EXPECT_EQ(map->room[i].free_slots, want.free_slots);

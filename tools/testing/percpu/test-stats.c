@@ -247,7 +247,7 @@ TEST(stats_hits_outlive_the_bin)
 			free_some(0, 1);
 		}
 		EXPECT_EQ(pcpu_bin_of(nr_slots)->nr_slots, nr_slots);
-		EXPECT(pcpu_bin_of(16)->nr_slots != 16);
+		EXPECT(!pcpu_bin_of(16));
 		pcpu_cache_drain(&pcpu_main, true);
 		EXPECT_EQ(sizes_value("hits", 64), 10 * round);
 		EXPECT_EQ(sizes_value("hits", 4 * nr_slots), 5 * round);
