@@ -47,11 +47,6 @@ static bool pcpu_need_ext(void)
 
 /* ---- counters and lists, under the lock ---------------------------------- */
 
-static bool pcpu_row_is_empty(const struct pcpu_row *row)
-{
-	return row->state == PCPU_ROW_PRESENT && !row->used_slots;
-}
-
 static struct list_head *pcpu_grow_list(struct pcpu_allocator *pa, struct pcpu_chunk *chunk)
 {
 	if (chunk->boot)
@@ -80,36 +75,52 @@ static void pcpu_relist_grow(struct pcpu_allocator *pa, struct pcpu_chunk *chunk
 	chunk->grow_list = list;
 }
 
-/* The only place where a row, or a counter of rows, changes. */
+/* The only place where the state of a row changes. */
 static void pcpu_row_update(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
-			    unsigned int index, enum pcpu_row_state state,
-			    unsigned int used_slots)
+			    unsigned int index, enum pcpu_row_state state)
 {
 	struct pcpu_row *row = &chunk->rows[index];
-	int emptied = -pcpu_row_is_empty(row);
-	bool moved = row->state != state;
 
 	lockdep_assert_held(&pa->lock);
 
-	if (moved) {
-		chunk->nr_rows_in[row->state]--;
-		chunk->nr_rows_in[state]++;
-		if (!chunk->boot) {
-			pa->nr_rows_in[row->state]--;
-			pa->nr_rows_in[state]++;
-		}
-		row->state = state;
-		if (state == PCPU_ROW_ABSENT)
-			chunk->low_absent_row = min(chunk->low_absent_row, index);
+	chunk->nr_rows_in[row->state]--;
+	chunk->nr_rows_in[state]++;
+	if (!chunk->boot) {
+		pa->nr_rows_in[row->state]--;
+		pa->nr_rows_in[state]++;
 	}
-	row->used_slots = used_slots;
+	row->state = state;
+	if (state == PCPU_ROW_ABSENT)
+		chunk->low_absent_row = min(chunk->low_absent_row, index);
+	pcpu_relist_grow(pa, chunk);
+}
 
-	emptied += pcpu_row_is_empty(row);
-	chunk->nr_empty_rows += emptied;
+/* A row without an area is free throughout; only PRESENT rows are. */
+static void pcpu_count_empty_row(struct pcpu_allocator *pa, struct pcpu_chunk *chunk, int nr)
+{
+	chunk->nr_empty_rows += nr;
 	if (chunk != pa->reserved)
-		pa->nr_empty_rows += emptied;
-	if (moved || emptied)
+		pa->nr_empty_rows += nr;
+	if (chunk->rows_fixed)
 		pcpu_relist_grow(pa, chunk);
+}
+
+static void pcpu_move_row(struct pcpu_allocator *pa, struct pcpu_row *row, unsigned int old,
+			  unsigned int class)
+{
+	if (old) {
+		list_del(&row->fit_link);
+		if (list_empty(&pa->fit[old]))
+			__clear_bit(old, pa->fit_mask);
+	}
+	if (!class)
+		return;
+	/* What was touched last is used first, but rows that came empty in order. */
+	if (class == PCPU_FIT_EMPTY && !old)
+		list_add_tail(&row->fit_link, &pa->fit[class]);
+	else
+		list_add(&row->fit_link, &pa->fit[class]);
+	__set_bit(class, pa->fit_mask);
 }
 
 static void pcpu_relist_row(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
@@ -121,61 +132,35 @@ static void pcpu_relist_row(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
 
 	if (class == old)
 		return;
-	if (old) {
-		list_del(&row->fit_link);
-		if (list_empty(&pa->fit[old]))
-			__clear_bit(old, pa->fit_mask);
-	}
-	if (class) {
-		/* What was touched last is used first, but rows that came empty in order. */
-		if (class == PCPU_FIT_EMPTY && !old)
-			list_add_tail(&row->fit_link, &pa->fit[class]);
-		else
-			list_add(&row->fit_link, &pa->fit[class]);
-		__set_bit(class, pa->fit_mask);
-	}
 	row->fit_class = class;
+	if (likely(chunk != pa->reserved))
+		pcpu_move_row(pa, row, old, class);
+	if (old == PCPU_FIT_EMPTY)
+		pcpu_count_empty_row(pa, chunk, -1);
+	else if (class == PCPU_FIT_EMPTY)
+		pcpu_count_empty_row(pa, chunk, 1);
 }
 
-/* After any change of the area map in rows [first, last], or of what it tells of them. */
-static void pcpu_relist_rows(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
-			     unsigned int first, unsigned int last)
+/* After any change of the area map in [slot, slot + nr), or of what it tells of them. */
+static void pcpu_relist_slots(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+			      unsigned int slot, unsigned int nr)
 {
+	unsigned int index = slot / PCPU_ROW_SLOTS, last = (slot + nr - 1) / PCPU_ROW_SLOTS;
+
 	lockdep_assert_held(&pa->lock);
-	if (chunk == pa->reserved)
-		return;
-	/* Runs that begin in the row before may reach into the first. */
-	if (first && chunk->map.room[first - 1].tail_slots)
-		first--;
-	for (; first <= last; first++)
-		pcpu_relist_row(pa, chunk, first);
+
+	/* Runs that begin in the row before reach into this one's first. */
+	if (slot % PCPU_ROW_SLOTS <= chunk->map.room[index].head_slots && index &&
+	    chunk->map.room[index - 1].tail_slots)
+		pcpu_relist_row(pa, chunk, index - 1);
+	do {
+		pcpu_relist_row(pa, chunk, index);
+	} while (index++ < last);
 }
 
-/* The same where only the slots in use change, which mostly changes nothing else. */
-static void pcpu_row_use(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
-			 unsigned int index, unsigned int used_slots)
+static void pcpu_relist_chunk(struct pcpu_allocator *pa, struct pcpu_chunk *chunk)
 {
-	struct pcpu_row *row = &chunk->rows[index];
-
-	if (row->used_slots && used_slots)
-		row->used_slots = used_slots;
-	else
-		pcpu_row_update(pa, chunk, index, row->state, used_slots);
-}
-
-/* Slots from @slot on become part of areas, or are so no longer. */
-static void pcpu_slots_use(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
-			   unsigned int slot, unsigned int nr, bool use)
-{
-	unsigned int first = slot / PCPU_ROW_SLOTS, index, part;
-
-	for (; nr; slot += part, nr -= part) {
-		index = slot / PCPU_ROW_SLOTS;
-		part = min(nr, (index + 1) * PCPU_ROW_SLOTS - slot);
-		pcpu_row_use(pa, chunk, index,
-			     chunk->rows[index].used_slots + (use ? part : -part));
-	}
-	pcpu_relist_rows(pa, chunk, first, index);
+	pcpu_relist_slots(pa, chunk, 0, chunk->map.nr_slots);
 }
 
 static void pcpu_count_alloc(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
@@ -199,7 +184,7 @@ static void pcpu_area_commit(struct pcpu_allocator *pa, struct pcpu_request *req
 	unsigned int nr_empty_before = pa->nr_empty_rows, nr;
 
 	nr = pcpu_area_take(&chunk->map, slot, req->run_slots, req->nr_slots);
-	pcpu_slots_use(pa, chunk, slot, req->run_slots, true);
+	pcpu_relist_slots(pa, chunk, slot, req->run_slots);
 	pcpu_count_alloc(pa, chunk, req, nr);
 	if (!req->may_block)
 		pa->nonblock_rows += nr_empty_before - pa->nr_empty_rows;
@@ -400,7 +385,7 @@ static void pcpu_claim_place(struct pcpu_allocator *pa, struct pcpu_request *req
 
 	for (; index <= last; index++)
 		if (chunk->rows[index].state == PCPU_ROW_ABSENT)
-			pcpu_row_update(pa, chunk, index, PCPU_ROW_COMING, 0);
+			pcpu_row_update(pa, chunk, index, PCPU_ROW_COMING);
 	if (!req->may_block)
 		pa->nonblock_rows += place->nr_rows;
 	pcpu_area_commit(pa, req, chunk, place->slot);
@@ -416,21 +401,24 @@ static void pcpu_claim_place(struct pcpu_allocator *pa, struct pcpu_request *req
  */
 void pcpu_request_init(struct pcpu_request *req, const struct pcpu_want *want, gfp_t gfp)
 {
+	static const struct pcpu_want none;
+	bool may_block = gfpflags_allow_blocking(gfp);
+
+	if (!want)
+		want = &none;
 	*req = (struct pcpu_request){
+		.want = *want,
+		.nr_slots = want->size_bytes >> PCPU_MIN_ALLOC_SHIFT,
+		.align_slots = want->align_bytes >> PCPU_MIN_ALLOC_SHIFT,
+		.run_slots = want->size_bytes >> PCPU_MIN_ALLOC_SHIFT,
 		.backing_gfp = gfp,
-		.may_block = gfpflags_allow_blocking(gfp),
+		.may_block = may_block,
+		/* Page tables would come from the emergency reserve. */
+		.may_create = may_block && !(current->flags & PF_MEMALLOC),
 		.may_populate = true,
+		.pages = LIST_HEAD_INIT(req->pages),
+		.ext_pages = LIST_HEAD_INIT(req->ext_pages),
 	};
-	if (want) {
-		req->want = *want;
-		req->nr_slots = want->size_bytes >> PCPU_MIN_ALLOC_SHIFT;
-		req->align_slots = want->align_bytes >> PCPU_MIN_ALLOC_SHIFT;
-		req->run_slots = req->nr_slots;
-	}
-	/* Page tables would come from the emergency reserve. */
-	req->may_create = req->may_block && !(current->flags & PF_MEMALLOC);
-	INIT_LIST_HEAD(&req->pages);
-	INIT_LIST_HEAD(&req->ext_pages);
 }
 
 static void pcpu_free_page_list(struct list_head *pages)
@@ -585,10 +573,10 @@ static void pcpu_publish_row(struct pcpu_allocator *pa, struct pcpu_chunk *chunk
 
 	slot = clamp(slot, row_start, row_end);
 	end = clamp(end, row_start, row_end);
-	pcpu_row_update(pa, chunk, index, PCPU_ROW_PRESENT, end - slot);
+	pcpu_row_update(pa, chunk, index, PCPU_ROW_PRESENT);
 	pcpu_area_open(&chunk->map, row_start, slot - row_start);
 	pcpu_area_open(&chunk->map, end, row_end - end);
-	pcpu_relist_rows(pa, chunk, index, index);
+	pcpu_relist_slots(pa, chunk, row_start, PCPU_ROW_SLOTS);
 }
 
 static void pcpu_wake_waiters(struct pcpu_allocator *pa)
@@ -644,7 +632,7 @@ bool pcpu_chunk_add_row(struct pcpu_allocator *pa, struct pcpu_request *req)
 		return false;
 	}
 	index = pcpu_next_row(chunk, chunk->low_absent_row, chunk->nr_rows, true);
-	pcpu_row_update(pa, chunk, index, PCPU_ROW_COMING, 0);
+	pcpu_row_update(pa, chunk, index, PCPU_ROW_COMING);
 	spin_unlock_irqrestore(&pa->lock, flags);
 
 	if (pcpu_map_coming(pa, req, chunk, index, index))
@@ -749,16 +737,10 @@ void __init pcpu_chunk_add_boot(struct pcpu_allocator *pa, struct pcpu_chunk *ch
 		pa->reserved = chunk;
 	else
 		pa->first = chunk;
-	for (index = 0; index < chunk->nr_rows; index++) {
-		unsigned int row_start = index * PCPU_ROW_SLOTS;
-		unsigned int row_end = row_start + PCPU_ROW_SLOTS;
-		unsigned int served = min(row_end, chunk->end_slot) -
-				      max(row_start, chunk->first_slot);
-
-		pcpu_row_update(pa, chunk, index, PCPU_ROW_PRESENT, PCPU_ROW_SLOTS - served);
-	}
+	for (index = 0; index < chunk->nr_rows; index++)
+		pcpu_row_update(pa, chunk, index, PCPU_ROW_PRESENT);
 	pcpu_area_open(&chunk->map, first_slot, nr_slots);
-	pcpu_relist_rows(pa, chunk, 0, chunk->nr_rows - 1);
+	pcpu_relist_chunk(pa, chunk);
 	spin_unlock_irqrestore(&pa->lock, flags);
 }
 
@@ -858,9 +840,9 @@ static void pcpu_publish_chunk(struct pcpu_allocator *pa, struct pcpu_chunk *chu
 	pcpu_index_add(pa, chunk);
 	if (chunk->rows_fixed) {
 		for (index = 0; index < chunk->nr_rows; index++)
-			pcpu_row_update(pa, chunk, index, PCPU_ROW_PRESENT, 0);
+			pcpu_row_update(pa, chunk, index, PCPU_ROW_PRESENT);
 		pcpu_area_open(&chunk->map, 0, chunk->map.nr_slots);
-		pcpu_relist_rows(pa, chunk, 0, chunk->nr_rows - 1);
+		pcpu_relist_chunk(pa, chunk);
 	}
 	pcpu_relist_grow(pa, chunk);
 	pa->publish_seq++;
@@ -892,15 +874,17 @@ static void pcpu_unpublish_chunk(struct pcpu_allocator *pa, struct pcpu_chunk *c
 
 	if (chunk->rows_fixed) {
 		pcpu_area_close(&chunk->map, 0, chunk->map.nr_slots);
-		pcpu_relist_rows(pa, chunk, 0, chunk->nr_rows - 1);
+		pcpu_relist_chunk(pa, chunk);
 	}
-	list_del(&chunk->grow_link);
-	pa->nr_spare_chunks--;
+	/* Where rows are fixed it has no room any more, and is off it already. */
+	if (chunk->grow_list) {
+		list_del(&chunk->grow_link);
+		pa->nr_spare_chunks--;
+	}
 	list_del(&chunk->link);
 	pa->nr_chunks--;
 	for (state = 0; state < PCPU_NR_ROW_STATES; state++)
 		pa->nr_rows_in[state] -= chunk->nr_rows_in[state];
-	pa->nr_empty_rows -= chunk->nr_empty_rows;
 	pcpu_index_del(chunk);
 }
 
@@ -1120,7 +1104,7 @@ static unsigned int pcpu_release_run(struct pcpu_allocator *pa, const struct pcp
 
 	nr_slots = areas[i - 1].slot + areas[i - 1].nr_slots - slot;
 	pcpu_area_open(&chunk->map, slot, nr_slots);
-	pcpu_slots_use(pa, chunk, slot, nr_slots, false);
+	pcpu_relist_slots(pa, chunk, slot, nr_slots);
 	chunk->nr_areas -= i;
 	pa->counts.nr_dealloc += i;
 	return i;
@@ -1169,11 +1153,11 @@ static unsigned int pcpu_pick_going(struct pcpu_allocator *pa, unsigned int keep
 		for (index = chunk->nr_rows; index-- && chunk->nr_empty_rows;) {
 			if (nr == max || pa->nr_empty_rows <= keep_rows)
 				return nr;
-			if (!pcpu_row_is_empty(&chunk->rows[index]))
+			if (chunk->rows[index].fit_class != PCPU_FIT_EMPTY)
 				continue;
 			pcpu_area_close(&chunk->map, index * PCPU_ROW_SLOTS, PCPU_ROW_SLOTS);
-			pcpu_row_update(pa, chunk, index, PCPU_ROW_GOING, 0);
-			pcpu_relist_rows(pa, chunk, index, index);
+			pcpu_row_update(pa, chunk, index, PCPU_ROW_GOING);
+			pcpu_relist_slots(pa, chunk, index * PCPU_ROW_SLOTS, PCPU_ROW_SLOTS);
 			going[nr++] = (struct pcpu_going){ chunk, index };
 		}
 	}
@@ -1228,7 +1212,7 @@ unsigned int pcpu_chunk_give_back(struct pcpu_allocator *pa, unsigned int keep_r
 
 	spin_lock_irqsave(&pa->lock, flags);
 	for (i = 0; i < nr; i++)
-		pcpu_row_update(pa, going[i].chunk, going[i].index, PCPU_ROW_ABSENT, 0);
+		pcpu_row_update(pa, going[i].chunk, going[i].index, PCPU_ROW_ABSENT);
 	spin_unlock_irqrestore(&pa->lock, flags);
 	return nr;
 }

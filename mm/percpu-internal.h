@@ -256,17 +256,15 @@ enum pcpu_row_state {
 /**
  * struct pcpu_row - one page index of a chunk
  * @state: L: enum pcpu_row_state
- * @fit_class: L: index of the list that @fit_link is on, or 0
+ * @fit_class: L: what pcpu_row_fit_class() said last; it is on that list unless
+ *	it is 0, or the chunk is the reserved one
  * @index: I: its number in the chunk
- * @used_slots: L: slots of areas in it; in boot chunks also the slots that
- *	belong to others
  * @fit_link: L: on pcpu_allocator.fit[], by the longest free run
  */
 struct pcpu_row {
 	u8 state;
 	u8 fit_class;
 	u32 index;
-	u32 used_slots;
 	struct list_head fit_link;
 };
 

@@ -203,9 +203,10 @@ unsigned long world_taken_slots(void)
 
 	list_for_each_entry(chunk, &pa->chunks, link)
 		for (row = 0; row < chunk->nr_rows; row++)
-			slots += chunk->rows[row].used_slots;
+			if (chunk->rows[row].state == PCPU_ROW_PRESENT)
+				slots += PCPU_ROW_SLOTS - chunk->map.room[row].free_slots;
 	for (row = 0; row < pa->first->nr_rows; row++)
-		slots += pa->first->rows[row].used_slots;
+		slots += PCPU_ROW_SLOTS - pa->first->map.room[row].free_slots;
 	/* Slots of the first chunk's pages that are not its own. */
 	return slots - (pa->first->nr_rows * PCPU_ROW_SLOTS -
 			(pa->first->end_slot - pa->first->first_slot));
