@@ -260,17 +260,22 @@ bool pcpu_cache_put_slow(struct pcpu_allocator *pa, struct pcpu_area area, bool 
  */
 bool pcpu_cache_refill(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
-	struct pcpu_bin *bin = pcpu_bin_for(pa, &req->want);
-	unsigned int size_bytes = req->want.size_bytes, nr, nr_misses;
+	unsigned int size_bytes = req->want.size_bytes, nr;
+	struct pcpu_bin *bin = pcpu_bin_of(req->nr_slots);
+	bool may_run = pcpu_chunk_may_run(pa);
 	struct pcpu_area next;
 
-	if (!bin)
+	/* Where things only grow, no bin is made that of another size for it. */
+	if (!bin && may_run)
+		bin = pcpu_bin_for(pa, &req->want);
+	if (!bin || req->want.reserved)
+		return false;
+	WRITE_ONCE(bin->nr_misses, READ_ONCE(bin->nr_misses) + 1);
+	if (!may_run)
 		return false;
 	/* A few requests do not make a habit, and side by side is not aligned. */
-	nr_misses = READ_ONCE(bin->nr_misses) + 1;
-	WRITE_ONCE(bin->nr_misses, nr_misses);
 	nr = min(PCPU_REFILL_BYTES / size_bytes, PCPU_REFILL_AREAS);
-	if (nr < 2 || nr_misses < PCPU_REFILL_MISSES ||
+	if (nr < 2 || READ_ONCE(bin->nr_misses) < PCPU_REFILL_MISSES ||
 	    !IS_ALIGNED(size_bytes, req->want.align_bytes) ||
 	    !pcpu_bin_may_grow(pa, bin, size_bytes))
 		return false;

@@ -109,7 +109,7 @@ static void pcpu_move_row(struct pcpu_allocator *pa, struct pcpu_row *row, unsig
 			  unsigned int class)
 {
 	if (old) {
-		list_del(&row->fit_link);
+		__list_del_entry(&row->fit_link);
 		if (list_empty(&pa->fit[old]))
 			__clear_bit(old, pa->fit_mask);
 	}
@@ -402,23 +402,25 @@ static void pcpu_claim_place(struct pcpu_allocator *pa, struct pcpu_request *req
 void pcpu_request_init(struct pcpu_request *req, const struct pcpu_want *want, gfp_t gfp)
 {
 	static const struct pcpu_want none;
-	bool may_block = gfpflags_allow_blocking(gfp);
 
-	if (!want)
-		want = &none;
-	*req = (struct pcpu_request){
-		.want = *want,
-		.nr_slots = want->size_bytes >> PCPU_MIN_ALLOC_SHIFT,
-		.align_slots = want->align_bytes >> PCPU_MIN_ALLOC_SHIFT,
-		.run_slots = want->size_bytes >> PCPU_MIN_ALLOC_SHIFT,
-		.backing_gfp = gfp,
-		.may_block = may_block,
-		/* Page tables would come from the emergency reserve. */
-		.may_create = may_block && !(current->flags & PF_MEMALLOC),
-		.may_populate = true,
-		.pages = LIST_HEAD_INIT(req->pages),
-		.ext_pages = LIST_HEAD_INIT(req->ext_pages),
-	};
+	/* One by one: to clear it as a whole first costs more than all this. */
+	req->want = want ? *want : none;
+	req->nr_slots = req->want.size_bytes >> PCPU_MIN_ALLOC_SHIFT;
+	req->align_slots = req->want.align_bytes >> PCPU_MIN_ALLOC_SHIFT;
+	req->run_slots = req->nr_slots;
+	req->backing_gfp = gfp;
+	req->may_block = gfpflags_allow_blocking(gfp);
+	/* Page tables would come from the emergency reserve. */
+	req->may_create = req->may_block && !(current->flags & PF_MEMALLOC);
+	req->may_populate = true;
+	req->wants_all = false;
+	INIT_LIST_HEAD(&req->pages);
+	INIT_LIST_HEAD(&req->ext_pages);
+	req->nr_rows = 0;
+	req->nr_pauses = 0;
+	req->new_chunk = NULL;
+	req->area.chunk = NULL;
+	req->fail = PCPU_FAIL_NOT;
 }
 
 static void pcpu_free_page_list(struct list_head *pages)
@@ -1002,6 +1004,28 @@ static int pcpu_prepare(struct pcpu_allocator *pa, struct pcpu_request *req,
 	return err;
 }
 
+/*
+ * How many areas may be taken ahead of requests: not more than there were of late.
+ * So where things grow, what is allocated together still lies together.
+ */
+static u64 pcpu_areas_ahead(const struct pcpu_allocator *pa)
+{
+	return pa->peak_areas - (pa->counts.nr_alloc - pa->counts.nr_dealloc);
+}
+
+/**
+ * pcpu_chunk_may_run - may pcpu_chunk_take_run() take areas ahead of requests now?
+ * @pa: the allocator
+ *
+ * Context: any, no lock; true or false may be late by a moment.
+ * Return: false if it would be in vain
+ */
+bool pcpu_chunk_may_run(const struct pcpu_allocator *pa)
+{
+	/* Deliberately racy: only a hint, that is looked at under the lock again. */
+	return data_race(pcpu_areas_ahead(pa)) >= 2;
+}
+
 /**
  * pcpu_chunk_take_run - take areas side by side, if there is room for them
  * @pa: the allocator
@@ -1009,7 +1033,7 @@ static int pcpu_prepare(struct pcpu_allocator *pa, struct pcpu_request *req,
  * @max: how many at most
  *
  * No more areas are taken than there were of late, unless the request wants all
- * of them.  So where things grow, what is allocated together still lies together.
+ * of them.
  *
  * Context: any but NMI; takes the lock.
  * Return: how many were taken, none of them live; 0, or more than 1
@@ -1022,8 +1046,7 @@ unsigned int pcpu_chunk_take_run(struct pcpu_allocator *pa, struct pcpu_request 
 
 	spin_lock_irqsave(&pa->lock, flags);
 	if (!req->wants_all)
-		nr = min_t(u64, nr, pa->peak_areas -
-				    (pa->counts.nr_alloc - pa->counts.nr_dealloc));
+		nr = min_t(u64, nr, pcpu_areas_ahead(pa));
 	req->run_slots = nr * req->nr_slots;
 	if (nr < 2 || !pcpu_take_present(pa, req, PCPU_MAX_MISSES))
 		nr = 0;
@@ -1080,7 +1103,8 @@ int pcpu_chunk_alloc(struct pcpu_allocator *pa, struct pcpu_request *req)
 		err = 0;
 	if (!err)
 		req->fail = PCPU_FAIL_NOT;
-	pcpu_request_drop(req);
+	if (req->nr_rows)
+		pcpu_request_drop(req);
 	return err;
 }
 

@@ -769,6 +769,7 @@ void pcpu_chunk_add_boot(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
 int pcpu_chunk_alloc(struct pcpu_allocator *pa, struct pcpu_request *req);
 void pcpu_chunk_release(struct pcpu_allocator *pa, const struct pcpu_area *areas,
 			unsigned int nr);
+bool pcpu_chunk_may_run(const struct pcpu_allocator *pa);
 unsigned int pcpu_chunk_take_run(struct pcpu_allocator *pa, struct pcpu_request *req,
 				 unsigned int max);
 void pcpu_request_drop(struct pcpu_request *req);

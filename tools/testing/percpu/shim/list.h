@@ -65,6 +65,11 @@ static inline void shim_list_unlink(struct list_head *entry)
 	WRITE_ONCE(entry->prev->next, entry->next);
 }
 
+static inline void __list_del_entry(struct list_head *entry)
+{
+	shim_list_unlink(entry);
+}
+
 static inline void list_del(struct list_head *entry)
 {
 	shim_list_unlink(entry);
