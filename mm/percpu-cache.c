@@ -156,6 +156,21 @@ static bool pcpu_bin_drain(struct pcpu_allocator *pa, struct pcpu_bin *bin)
 	return pcpu_bin_spill(pa, bin, 0) || budget_bytes;
 }
 
+/*
+ * Put an area in whose put nobody tells the worker of.  If the bin has no part of the
+ * budget, the worker has been here since and may have looked at the entry before: then
+ * what is here goes.  If it has one, somebody will still see to it, and so drain the
+ * bin: the push is ordered before this look at it, the drain after.
+ */
+static bool pcpu_bin_keep(struct pcpu_allocator *pa, struct pcpu_bin *bin, unsigned long addr)
+{
+	if (!pcpu_bin_push(bin, addr))
+		return false;
+	if (!atomic_read(&bin->budget_bytes))
+		pcpu_bin_spill(pa, bin, 0);
+	return true;
+}
+
 static bool pcpu_bin_in_use(struct pcpu_bin *bin)
 {
 	return atomic_read(&bin->budget_bytes) || READ_ONCE(bin->top);
@@ -289,7 +304,7 @@ bool pcpu_cache_refill(struct pcpu_allocator *pa, struct pcpu_request *req)
 	for (next.slot += nr * req->nr_slots; --nr;) {
 		next.slot -= req->nr_slots;
 		if (!pcpu_bin_has_room(pa, bin, size_bytes) ||
-		    !pcpu_bin_push(bin, pcpu_area_addr(&next)))
+		    !pcpu_bin_keep(pa, bin, pcpu_area_addr(&next)))
 			pcpu_cache_return(pa, &next, 1);
 	}
 	return true;
@@ -304,7 +319,7 @@ static bool pcpu_bin_refuse(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 {
 	bool misaligned = pcpu_slots_to_bytes(area->nr_slots) == want->size_bytes;
 
-	if (!misaligned || !bin || !pcpu_bin_push(bin, pcpu_area_addr(area)))
+	if (!misaligned || !bin || !pcpu_bin_keep(pa, bin, pcpu_area_addr(area)))
 		pcpu_cache_return(pa, area, 1);
 	return misaligned;
 }

@@ -345,6 +345,66 @@ TEST(cache_bin_changes_while_put)
 	EXPECT(nr_strays > 0);
 }
 
+/* Once, the worker comes, finds nothing in use any more, and is not called again. */
+static void work_once(void)
+{
+	if (windows_until-- != 0)
+		return;
+	while (sim_work_pending()) {
+		sim_advance(HZ);
+		sim_run_due_work();
+	}
+}
+
+/* A request that does not suit puts back what it took: not behind the worker's back. */
+TEST(cache_put_back_is_not_left_behind)
+{
+	struct object pair[2], aligned;
+	unsigned int window;
+
+	for (window = 0; window < 12; window++) {
+		boot_with_cache(NR_CPUS_HERE);
+		EXPECT(model_alloc(&pair[0], 12, 64, false, GFP_KERNEL, CTX_TASK));
+		EXPECT(model_alloc(&pair[1], 12, 4, false, GFP_KERNEL, CTX_TASK));
+		model_free(&pair[0], CTX_TASK);
+		model_free(&pair[1], CTX_TASK);
+		EXPECT_EQ(held(), 2);
+		windows_until = window;
+		sim.on_window = work_once;
+		EXPECT(model_alloc(&aligned, 12, 64, false, GFP_KERNEL, CTX_TASK));
+		sim.on_window = NULL;
+		expect_idle();
+		model_free(&aligned, CTX_TASK);
+		world_shutdown();
+	}
+}
+
+/* Nor does a refill, while the worker takes away what it has of the budget. */
+TEST(cache_refill_is_not_left_behind)
+{
+	unsigned int window, n, nr_refills = 0;
+
+	for (window = 0; window < 80; window++) {
+		boot_with_cache(NR_CPUS_HERE);
+		for (n = 0; n < 100; n++)
+			EXPECT(model_alloc(&objects[n], 64, 8, false, GFP_KERNEL, CTX_TASK));
+		while (n > 50)
+			model_free(&objects[--n], CTX_TASK);
+		pcpu_cache_drain(&pcpu_main, true);
+		EXPECT_EQ(held(), 0);
+		windows_until = window;
+		sim.on_window = work_once;
+		EXPECT(model_alloc(&objects[n++], 64, 8, false, GFP_KERNEL, CTX_TASK));
+		sim.on_window = NULL;
+		nr_refills += held() > 0;
+		expect_idle();
+		while (n)
+			model_free(&objects[--n], CTX_TASK);
+		world_shutdown();
+	}
+	EXPECT(nr_refills > 0);
+}
+
 /* ---- anything may happen in between --------------------------------------------- */
 
 static void one_step(void)
