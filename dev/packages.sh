@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Install the Debian packages that a command needs.
 #
-#   dev/packages.sh GROUP...      groups: source apply sim uml qemu check bench
+#   dev/packages.sh GROUP...      groups: source apply sim model uml qemu check bench
 #
 # As root it calls apt-get; otherwise it prints the one command to run. On a
 # system without dpkg it leaves the packages to you.
@@ -12,6 +12,7 @@ packages_of() {
 	case $1 in
 	source)	echo binutils ca-certificates debian-archive-keyring git tar xz-utils; packages_of apply ;;
 	sim)	echo gcc libc6-dev make clang libclang-rt-14-dev llvm ;;
+	model)	echo gcc libc6-dev make spin ;;
 	uml)	echo gcc libc6-dev make flex bison bc libelf-dev ccache python3 perl rsync git ;;
 	qemu)	packages_of uml; echo qemu-system-x86 busybox-static cpio kmod libssl-dev ;;
 	check)	packages_of uml; echo coccinelle ;;

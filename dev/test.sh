@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Run the tests and sum up.
 #
-#   dev/test.sh [PART]...      parts: apply series tools sim kunit (all without PART)
+#   dev/test.sh [PART]...      parts: apply series tools sim kunit (all these without
+#                              PART), model
 #
 # A part's last line "N passed, N failed" counts; a part that fails without one
 # counts as one failure. The output of each is kept in build/test/PART.log.
@@ -15,6 +16,7 @@ run_part() {
 	series)	dev/packages.sh source && linux && dev/test-overlay.py series ;;
 	tools)	dev/test-percpu-stats.py ;;
 	sim)	dev/packages.sh source sim && linux && make -C tools/testing/percpu test ;;
+	model)	dev/packages.sh model && make -C tools/testing/percpu model ;;
 	kunit)	dev/packages.sh source uml qemu && linux && dev/kunit.sh ;;
 	*)	echo "test.sh: unknown part '$1'" >&2; return 2 ;;
 	esac
