@@ -29,6 +29,7 @@
  * - size: size of an object in bytes; default: each test's own range
  * - live: objects per thread that are allocated at one time
  * - seed: start of the random number sequences
+ * - seconds: stress goes on for so long, whatever loops says
  * - cap: exhaust stops after so many MiB per possible CPU; default: no limit
  * - halt: built in only, power off at the end
  *
@@ -50,8 +51,10 @@
  *   in only: pcpu_nr_pages() is not exported. Otherwise see /proc/meminfo.)
  * - exhaust: objects of 32 KiB until there is no memory, without retries
  * - stress *: random sizes, alignments and masks, from task, softirq and
- *   hardirq, freed on other CPUs than allocated; every object is checked for
- *   zeroes when it is new and for its pattern before it is freed
+ *   hardirq, freed on other CPUs than allocated, or after a grace period of
+ *   RCU; every object is checked for zeroes when it is new and for its pattern
+ *   before it is freed. What each player does, turn by turn, follows from seed
+ *   alone; which objects it meets depends on the others
  *
  * Figures are printed as "test_percpu: NAME VALUE UNIT". Time figures end in
  * _tN where N is the number of threads, pages are those of all units.
@@ -64,6 +67,7 @@
 #include <linux/delay.h>
 #include <linux/init.h>
 #include <linux/irq_work.h>
+#include <linux/jhash.h>
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
@@ -73,6 +77,7 @@
 #include <linux/moduleparam.h>
 #include <linux/percpu.h>
 #include <linux/prandom.h>
+#include <linux/rcupdate.h>
 #include <linux/reboot.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -103,6 +108,10 @@ MODULE_PARM_DESC(live, "Live objects per thread (0: each test's default)");
 static unsigned int seed = 1;
 module_param(seed, uint, 0444);
 MODULE_PARM_DESC(seed, "Start of the random number sequences");
+
+static unsigned int seconds;
+module_param(seconds, uint, 0444);
+MODULE_PARM_DESC(seconds, "stress: how long it goes on (0: as many turns as loops says)");
 
 static unsigned int cap;
 module_param(cap, uint, 0444);
@@ -883,6 +892,9 @@ struct stress_object {
 	void __percpu *ptr;		/* NULL: nothing allocated */
 	size_t size;
 	u8 tag;
+	bool in_rcu;			/* waits for a grace period */
+	struct rcu_head rcu;
+	struct stress *stress;
 };
 
 struct stress_player {
@@ -894,6 +906,19 @@ struct stress_player {
 	bool grow;
 	atomic_t busy;
 	u64 turns, allocs, frees, failed;
+	u32 digest;		/* of what it drew in its first turns */
+};
+
+/* What a player does in a turn; drawn before it looks at any object. */
+struct stress_draw {
+	unsigned int own;
+	unsigned int shared;
+	bool trade;
+	bool against;		/* free while it grows, allocate while it shrinks */
+	bool by_rcu;
+	u8 tag;
+	size_t size;
+	size_t align;
 };
 
 struct stress_team {
@@ -904,6 +929,7 @@ struct stress_team {
 
 struct stress {
 	unsigned int loops;
+	unsigned long end;		/* in jiffies, if there is a time limit */
 	unsigned int nr_teams;
 	struct stress_team *team;
 	unsigned int nr_objects;
@@ -912,10 +938,12 @@ struct stress {
 	unsigned int nr_shared;
 	struct stress_object **shared;
 	atomic_t errors;
+	atomic_long_t rcu_frees;
 };
 
 #define STRESS_IRQ_OBJECTS	64
 #define STRESS_IRQ_TURNS	8
+#define STRESS_DIGEST_TURNS	100
 #define STRESS_ERRORS_SHOWN	10
 
 static u8 stress_byte(const struct stress_object *object, unsigned int cpu)
@@ -923,15 +951,14 @@ static u8 stress_byte(const struct stress_object *object, unsigned int cpu)
 	return (object->tag + 37 * cpu) | 1;
 }
 
-static void stress_error(struct stress_player *player, const char *what,
+static void stress_error(const char *who, const char *what,
 			 const struct stress_object *object, size_t align,
 			 unsigned int cpu)
 {
-	if (atomic_inc_return(&player->stress->errors) > STRESS_ERRORS_SHOWN)
+	if (atomic_inc_return(&object->stress->errors) > STRESS_ERRORS_SHOWN)
 		return;
 	pr_err("stress, %s: %s, cpu %u, pointer %lx, size %zu, align %zu\n",
-	       player->name, what, cpu, (unsigned long)object->ptr,
-	       object->size, align);
+	       who, what, cpu, (unsigned long)object->ptr, object->size, align);
 }
 
 /* A new object has to be aligned and zero on every CPU. */
@@ -940,14 +967,13 @@ static void stress_fill(struct stress_player *player,
 {
 	unsigned int cpu;
 
-	object->tag = random_below(&player->rnd, 256);
 	for_each_possible_cpu(cpu) {
 		void *copy = per_cpu_ptr(object->ptr, cpu);
 
 		if (!IS_ALIGNED((unsigned long)copy, align))
-			stress_error(player, "badly aligned", object, align, cpu);
+			stress_error(player->name, "badly aligned", object, align, cpu);
 		if (memchr_inv(copy, 0, object->size))
-			stress_error(player, "not zero", object, align, cpu);
+			stress_error(player->name, "not zero", object, align, cpu);
 	}
 	/* A second pass finds copies that are in one place. */
 	for_each_possible_cpu(cpu)
@@ -955,15 +981,14 @@ static void stress_fill(struct stress_player *player,
 		       object->size);
 }
 
-static void stress_check(struct stress_player *player,
-			 const struct stress_object *object)
+static void stress_check(const char *who, const struct stress_object *object)
 {
 	unsigned int cpu;
 
 	for_each_possible_cpu(cpu) {
 		if (memchr_inv(per_cpu_ptr(object->ptr, cpu),
 			       stress_byte(object, cpu), object->size))
-			stress_error(player, "overwritten", object, 0, cpu);
+			stress_error(who, "overwritten", object, 0, cpu);
 	}
 }
 
@@ -1020,7 +1045,7 @@ static void stress_free(struct stress_player *player,
 {
 	unsigned long flags;
 
-	stress_check(player, object);
+	stress_check(player->name, object);
 	if (irqs_off && !IS_ENABLED(CONFIG_PREEMPT_RT)) {
 		local_irq_save(flags);
 		free_percpu(object->ptr);
@@ -1032,39 +1057,85 @@ static void stress_free(struct stress_player *player,
 	player->frees++;
 }
 
-/* One turn: trade an object, then allocate where there is none, else free. */
-static void stress_turn(struct stress_player *player, enum stress_context context)
+static void stress_rcu_free(struct rcu_head *rcu)
 {
-	struct stress *stress = player->stress;
+	struct stress_object *object = container_of(rcu, struct stress_object, rcu);
+
+	stress_check("rcu", object);
+	free_percpu(object->ptr);
+	object->ptr = NULL;
+	atomic_long_inc(&object->stress->rcu_frees);
+	/* Pairs with the acquire of whoever meets the object next. */
+	smp_store_release(&object->in_rcu, false);
+}
+
+static struct stress_draw stress_draw(struct stress_player *player)
+{
 	struct rnd_state *rnd = &player->rnd;
-	struct stress_object **own = &player->own[random_below(rnd, player->nr)];
-	struct stress_object *object;
-	size_t align;
+	struct stress_draw draw;
 
-	player->turns++;
-	if (!random_below(rnd, 4))
-		*own = xchg(&stress->shared[random_below(rnd, stress->nr_shared)], *own);
-	object = *own;
+	draw.own = random_below(rnd, player->nr);
+	draw.shared = random_below(rnd, player->stress->nr_shared);
+	draw.trade = !random_below(rnd, 4);
+	draw.against = !random_below(rnd, 8);
+	draw.by_rcu = !random_below(rnd, 8);
+	draw.tag = random_below(rnd, 256);
+	draw.size = stress_size(rnd);
+	draw.align = random_below(rnd, 64) ? 1UL << random_below(rnd, 7) : PAGE_SIZE;
+	if (player->turns < STRESS_DIGEST_TURNS)
+		player->digest = jhash_3words(draw.own ^ draw.tag << 16, draw.shared,
+					      draw.size ^ draw.align << 16, player->digest);
+	return draw;
+}
 
-	/* In long waves from nearly empty to nearly full tables and back. */
-	if (player->turns % (8 * player->nr) == 0)
-		player->grow = !player->grow;
-	if (!!object->ptr == player->grow && random_below(rnd, 8))
-		return;
-
-	if (object->ptr) {
-		stress_free(player, object, context == STRESS_IRQS_OFF);
-		return;
-	}
-	object->size = stress_size(rnd);
-	align = random_below(rnd, 64) ? 1UL << random_below(rnd, 7) : PAGE_SIZE;
-	object->ptr = stress_alloc(object->size, align, context);
+static void stress_turn_alloc(struct stress_player *player, struct stress_object *object,
+			      const struct stress_draw *draw, enum stress_context context)
+{
+	object->size = draw->size;
+	object->tag = draw->tag;
+	object->ptr = stress_alloc(object->size, draw->align, context);
 	if (!object->ptr) {
 		player->failed++;
 		return;
 	}
 	player->allocs++;
-	stress_fill(player, object, align);
+	stress_fill(player, object, draw->align);
+}
+
+static void stress_turn_free(struct stress_player *player, struct stress_object *object,
+			     const struct stress_draw *draw, enum stress_context context)
+{
+	if (!draw->by_rcu) {
+		stress_free(player, object, context == STRESS_IRQS_OFF);
+		return;
+	}
+	object->in_rcu = true;
+	call_rcu(&object->rcu, stress_rcu_free);
+}
+
+/* One turn: trade an object, then allocate where there is none, else free. */
+static void stress_turn(struct stress_player *player, enum stress_context context)
+{
+	const struct stress_draw draw = stress_draw(player);
+	struct stress_object **own = &player->own[draw.own], *object;
+
+	player->turns++;
+	/* In long waves from nearly empty to nearly full tables and back. */
+	if (player->turns % (8 * player->nr) == 0)
+		player->grow = !player->grow;
+	if (draw.trade)
+		*own = xchg(&player->stress->shared[draw.shared], *own);
+	object = *own;
+
+	/* Pairs with the release in stress_rcu_free(). */
+	if (smp_load_acquire(&object->in_rcu))
+		return;
+	if (!!object->ptr == player->grow && !draw.against)
+		return;
+	if (object->ptr)
+		stress_turn_free(player, object, &draw, context);
+	else
+		stress_turn_alloc(player, object, &draw, context);
 }
 
 static void stress_interrupt(struct stress_player *player)
@@ -1089,6 +1160,11 @@ static void stress_hardirq(struct irq_work *work)
 	stress_interrupt(&container_of(work, struct stress_team, hardirq_work)->hardirq);
 }
 
+static bool stress_is_over(const struct stress *stress, unsigned int turn)
+{
+	return seconds ? time_after(jiffies, stress->end) : turn > stress->loops;
+}
+
 static int stress_worker(struct worker *worker)
 {
 	struct stress *stress = (struct stress *)worker->crew->arg;
@@ -1096,7 +1172,7 @@ static int stress_worker(struct worker *worker)
 	unsigned int i;
 
 	start_together(worker);
-	for (i = 1; i <= stress->loops && !crew_stopped(worker->crew); i++) {
+	for (i = 1; !stress_is_over(stress, i) && !crew_stopped(worker->crew); i++) {
 		stress_turn(&team->task, random_below(&team->task.rnd, STRESS_CONTEXTS));
 		if (i % 64)
 			continue;
@@ -1130,6 +1206,7 @@ static int stress_init(struct stress *stress, unsigned int nr_teams)
 	unsigned int i, taken = 0;
 
 	stress->loops = loops ?: 100000;
+	stress->end = jiffies + seconds * HZ;
 	stress->nr_teams = nr_teams;
 	stress->nr_shared = 64 * nr_teams;
 	stress->nr_objects = (nr_task + 2 * STRESS_IRQ_OBJECTS) * nr_teams +
@@ -1140,8 +1217,10 @@ static int stress_init(struct stress *stress, unsigned int nr_teams)
 	if (!stress->team || !stress->object || !stress->own)
 		return -ENOMEM;
 
-	for (i = 0; i < stress->nr_objects; i++)
+	for (i = 0; i < stress->nr_objects; i++) {
+		stress->object[i].stress = stress;
 		stress->own[i] = &stress->object[i];
+	}
 	for (i = 0; i < nr_teams; i++) {
 		struct stress_team *team = &stress->team[i];
 
@@ -1161,21 +1240,27 @@ static int stress_init(struct stress *stress, unsigned int nr_teams)
 static void stress_report(struct stress *stress, u64 ns)
 {
 	u64 turns = 0, in_task = 0, in_softirq = 0, in_hardirq = 0, failed = 0;
+	u32 digest = 0;
 	unsigned int i;
 
 	for (i = 0; i < stress->nr_teams; i++) {
 		struct stress_team *team = &stress->team[i];
 
+		digest = jhash_3words(team->task.digest, team->softirq.digest,
+				      team->hardirq.digest, digest);
 		turns += team->task.turns + team->softirq.turns + team->hardirq.turns;
 		failed += team->task.failed + team->softirq.failed + team->hardirq.failed;
 		in_task += team->task.allocs;
 		in_softirq += team->softirq.allocs;
 		in_hardirq += team->hardirq.allocs;
 	}
+	/* The same for the same seed, unless a player had too few turns. */
+	report("stress_digest", digest, "number");
 	report("stress_turns", turns, "count");
 	report("stress_task_allocs", in_task, "count");
 	report("stress_softirq_allocs", in_softirq, "count");
 	report("stress_hardirq_allocs", in_hardirq, "count");
+	report("stress_rcu_frees", atomic_long_read(&stress->rcu_frees), "count");
 	report("stress_failed", failed, "count");
 	report("stress_time", div_u64(ns, NSEC_PER_MSEC), "ms");
 	report("stress_errors", atomic_read(&stress->errors), "count");
@@ -1199,6 +1284,7 @@ static int test_stress(void)
 	}
 	report("stress_seed", seed, "number");
 	err = crew_run(crew);
+	rcu_barrier();
 
 	checker = &stress.team[0].task;
 	for (i = 0; i < stress.nr_objects; i++) {
