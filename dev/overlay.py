@@ -21,7 +21,8 @@ REPO = Path(__file__).resolve().parent.parent
 BASE = REPO / "build/linux-base"
 SUMS = REPO / "dev/stock.sha256"
 FOLDERS = ["mm", "include", "lib", "Documentation", "tools"]
-STOCK_TESTS = ["lib/test_percpu.c", "lib/tests/percpu_kunit.c"]
+STOCK_TESTS = ["lib/test_percpu.c", "lib/test_percpu_hold.c",
+               "lib/tests/percpu_kunit.c"]
 
 
 class OverlayError(Exception):
