@@ -9,11 +9,11 @@ endif
 override SHELL := /bin/sh
 
 # These are for our scripts, not for the kernel's own make that they call.
-export KERNEL TREE OUT
+export KERNEL TREE OUT RACES_SECONDS
 MAKEOVERRIDES =
 unexport MAKEFLAGS MFLAGS
 
-.PHONY: help run test test-sim test-kunit test-apply test-series apply unapply \
+.PHONY: help run pressure races test test-full test-sim test-kunit test-apply test-series apply unapply \
 	series check-series bench check clean
 
 help: ## list the commands
@@ -22,10 +22,19 @@ help: ## list the commands
 	@echo 'KERNEL=DIR: use this Linux 7.3 tree (left untouched) instead of Debian'"'"'s source.'
 
 run: ## build Linux with our allocator, boot it in QEMU under load, show what happened (SHELL=1: stay in it)
-	@dev/run.sh $${KERNEL:+"$$KERNEL"}
+	@dev/run.sh
+
+pressure: ## the same with little memory, taken until nothing is left
+	@dev/run.sh pressure
+
+races: ## the same with everything at once: hotplug, shrinkers, modules... (SECONDS=60 SEED=N)
+	@dev/run.sh races "$(SECONDS)" "$(SEED)"
 
 test: ## run all tests; ends in "N passed, N failed"
 	@dev/test.sh
+
+test-full: ## the same, with PREEMPT_RT and an hour of races (RACES_SECONDS=3600)
+	@dev/test.sh full
 
 test-sim: ## only the tests of the allocator's source in userspace
 	@dev/test.sh sim

@@ -1,9 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Build Linux with our percpu allocator for x86-64, boot it under QEMU with
-# 4 CPUs, put real callers on it and show what happened ("make run").
+# 4 CPUs, put something on it and show what happened.
 #
-# Ends with 0 only if every check held. Environment:
+#   dev/run.sh [load]                   real callers ("make run")
+#   dev/run.sh pressure [SCENE,...] [SEED]
+#                                       take percpu memory until nothing is left
+#   dev/run.sh races [SECONDS] [SEED]   churn, hotplug, shrinkers, modules, readers
+#                                       at once, and look at every byte
+#
+# The scenarios are dev/run/load and so on. Ends with 0 only if every check held;
+# the last line of the latter two is "N passed, N failed". SEED is printed, and the
+# same one has every actor do the same again. Environment:
 #   KERNEL=DIR         use this Linux 7.3 tree instead of Debian's source
 #   RUN_SHELL=1        leave a shell in the guest afterwards
 #   PERCPU_TREE=stock  run the stock allocator, for comparison
@@ -11,14 +19,29 @@ set -eu
 cd "$(dirname "$0")/.."
 kind=${PERCPU_TREE:-ours}
 shell=${RUN_SHELL:-}
+scenario=${1:-load}
 limit=1800	# seconds for the guest; some 100 on an idle machine without KVM
+memory=512	# MiB
+build=run config=dev/configs/run.config
 die() { echo "run: $*" >&2; exit 1; }
 
 case $kind in
-ours)	tree=build/linux out=build/out/run ;;
-stock)	tree=build/linux-stock out=build/out/run-stock ;;
+ours)	tree=build/linux suffix= ;;
+stock)	tree=build/linux-stock suffix=-stock ;;
 *)	die "PERCPU_TREE is '$kind'; it may be ours or stock" ;;
 esac
+case $scenario in
+load)	arguments= ;;
+pressure)
+	scenes=noretry,nowait,forks,kernel,limit,limit-kernel,killed
+	build=stress memory=256
+	arguments="loglevel=3 scenes=${2:-$scenes} seed=${3:-$(date +%s)}" ;;
+races)	build=stress seconds=${2:-60}
+	limit=$((limit + seconds))
+	arguments="loglevel=4 seconds=$seconds seed=${3:-$(date +%s)}" ;;
+*)	die "there is no '$scenario'; there are load, pressure and races" ;;
+esac
+out=build/out/$build$suffix log=build/out/$build$suffix/$scenario.log
 [ -z "$shell" ] || [ -t 0 ] || die "a shell in the guest needs a terminal here"
 
 echo "== packages and source"
@@ -27,8 +50,12 @@ sh dev/get-linux.sh ${KERNEL:+"$KERNEL"}
 sh dev/tree.sh "$kind"
 
 echo "== kernel ($out)"
-sh dev/kbuild.sh $tree $out dev/configs/run.config \
-	ARCH=x86_64 bzImage modules
+if [ $build = stress ]; then
+	config=$out.config
+	mkdir -p build/out
+	cat dev/configs/run.config dev/configs/stress.config > $config
+fi
+sh dev/kbuild.sh $tree $out $config ARCH=x86_64 bzImage modules
 kernel=$out/arch/x86/boot/bzImage
 
 echo "== userspace"
@@ -39,8 +66,11 @@ cp /bin/busybox $root/bin/busybox
 for name in $(/bin/busybox --list); do
 	[ "$name" = busybox ] || ln -s busybox "$root/bin/$name"
 done
-gcc -O2 -Wall -static -o $root/bin/callers dev/run/callers.c
+for program in callers stress; do
+	gcc -O2 -Wall -static -o $root/bin/$program dev/run/$program.c
+done
 cp dev/run/init $root/init
+cp dev/run/$scenario $root/scenario
 find $out -path $root -prune -o -name '*.ko' -exec cp {} $root/modules/ \;
 (cd $root && find . | cpio --quiet -o -H newc -R 0:0 | gzip -1) > $out/initramfs.gz
 
@@ -49,11 +79,11 @@ find $out -path $root -prune -o -name '*.ko' -exec cp {} $root/modules/ \;
 # boot SECONDS ACCELERATION CPU LOG ARGUMENTS: the serial console is our terminal
 boot() {
 	timeout --foreground "$1" qemu-system-x86_64 -accel "$2" -cpu "$3" \
-		-smp 4,sockets=4 -m 512 -no-reboot -display none -vga none -nic none \
+		-smp 4,sockets=4 -m $memory -no-reboot -display none -vga none -nic none \
 		-chardev "stdio,id=console,logfile=$4,$chardev" \
 		-serial chardev:console -mon chardev=console,mode=readline \
 		-kernel $kernel -initrd $out/initramfs.gz \
-		-append "console=ttyS0 loglevel=5 panic=-1 numa=fake=2 $5"
+		-append "console=ttyS0 loglevel=5 panic=-1 numa=fake=2 $5 $arguments"
 }
 chardev=mux=on,signal=on
 
@@ -65,19 +95,23 @@ if [ -w /dev/kvm ]; then
 		accel=kvm cpu=host
 	fi
 fi
-echo "== guest (QEMU, $accel; console in $out/console.log)"
+echo "== guest (QEMU, $accel; console in $log)"
 
-rm -f $out/console.log
+rm -f $log
 if [ -n "$shell" ]; then
 	# Control-C belongs to the guest; Control-A X ends QEMU.
 	chardev=mux=on,signal=off
-	boot 0 $accel $cpu $out/console.log run=shell || :
+	boot 0 $accel $cpu $log run=shell || :
 else
-	boot $limit $accel $cpu $out/console.log '' < /dev/null | sed -u 's/\r//g'
+	boot $limit $accel $cpu $log '' < /dev/null | sed -u 's/\r//g'
 fi
 
-case $(tr -d '\r' < $out/console.log 2>/dev/null | grep '^run: ' | tail -n 1) in
+if [ $scenario != load ]; then
+	verdicts() { grep -c "^$1  *.*(.*)" $log || :; }
+	echo "$(verdicts ok) passed, $(verdicts FAILED) failed"
+fi
+case $(tr -d '\r' < $log 2>/dev/null | grep '^run: ' | tail -n 1) in
 'run: passed')	exit 0 ;;
 'run: FAILED')	exit 1 ;;
 esac
-die "the guest did not come to its end (limit: $limit s); see $out/console.log"
+die "the guest did not come to its end (limit: $limit s); see $log"

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # Run the tests and sum up.
 #
-#   dev/test.sh [PART]...      parts: apply series tools sim kunit (all these without
-#                              PART), model
+#   dev/test.sh [PART]...      parts: apply series tools sim kunit pressure races
+#                              (all of these without PART); on demand: model,
+#                              kunit-rt, and races-long, an hour or RACES_SECONDS of races
+#   dev/test.sh full           all, with what else is run on demand only
 #
 # A part's last line "N passed, N failed" counts; a part that fails without one
 # counts as one failure. The output of each is kept in build/test/PART.log.
@@ -18,13 +20,19 @@ run_part() {
 	sim)	dev/packages.sh source sim && linux && make -C tools/testing/percpu test ;;
 	model)	dev/packages.sh model && make -C tools/testing/percpu model ;;
 	kunit)	dev/packages.sh source uml qemu && linux && dev/kunit.sh ;;
+	kunit-rt)	dev/packages.sh source qemu && linux && dev/kunit.sh x86-rt x86-rt-page ;;
+	pressure)	dev/run.sh pressure ;;
+	races)	dev/run.sh races 60 ;;
+	races-long)	dev/run.sh races "${RACES_SECONDS:-3600}" ;;
 	*)	echo "test.sh: unknown part '$1'" >&2; return 2 ;;
 	esac
 }
 
 linux() { dev/get-linux.sh ${KERNEL:+"$KERNEL"}; }
 
-[ $# -gt 0 ] || set -- apply series tools sim kunit
+parts='apply series tools sim kunit pressure'
+[ $# -gt 0 ] || set -- $parts races
+[ "$*" != full ] || set -- $parts model kunit-rt races-long
 mkdir -p build/test
 passed=0 failed=0 began=$(date +%s)
 for part; do

@@ -1,0 +1,1050 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory pressure and races, for the guest of "make pressure" and "make races".
+ *
+ *   stress pressure SCENE SEED   one of the scenes below
+ *   stress races SECONDS SEED    everything at once, see below
+ *
+ * Each actor is a process with a name and a random sequence of its own, which
+ * follows from SEED and its number; when they meet is up to the machine. Percpu
+ * memory is asked for through lib/test_percpu_hold.c. What is found is added to
+ * /checks, a line for each check: verdict|what|value|limit.
+ *
+ * A watchdog on each CPU, of real-time priority, sleeps and notes when it
+ * overslept. What all CPUs overslept together was a pause of the host and is
+ * subtracted, from requests that took long, too. The rest is a stall.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/klog.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CHECKS		"/checks"
+#define CGROUPS		"/sys/fs/cgroup"
+#define DEBUG		"/sys/kernel/debug"
+#define HOLD		DEBUG "/test_percpu_hold"
+#define MAX_CPUS	16
+#define MAX_ACTORS	32
+#define MAX_GAPS	256
+#define STALL_MS	10000	/* what nothing may take */
+#define GAP_MS		300	/* what is noted */
+#define BACK_MS		10000	/* giving everything back */
+#define BACK_KIB	256	/* but for so much */
+#define BACK_AREAS	16	/* and so many areas, where cgroups were */
+
+/* ---- what all processes share --------------------------------------------- */
+
+struct gap {
+	double begin, end;
+};
+
+struct gaps {
+	atomic_int nr;
+	struct gap gap[MAX_GAPS];
+};
+
+struct actor {
+	const char *name;
+	uint64_t random;
+	atomic_long turns;		/* requests, or whatever it does */
+	atomic_long failed;
+	struct gaps slow;		/* turns that took long */
+};
+
+static struct shared {
+	atomic_bool go, stop;
+	struct gaps overslept[MAX_CPUS];
+	struct actor actor[MAX_ACTORS];
+} *shared;
+
+static unsigned int nr_cpus, nr_actors;
+static pid_t watchdogs[MAX_CPUS], actors[MAX_ACTORS];
+static uint64_t seed;
+
+static void die(const char *format, ...)
+{
+	int error = errno;
+	va_list args;
+
+	va_start(args, format);
+	fputs("stress: ", stderr);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, ": %s\n", strerror(error));
+	exit(1);
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static void sleep_ms(unsigned int ms)
+{
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000L };
+
+	nanosleep(&t, NULL);
+}
+
+/* splitmix64: any seed will do. */
+static uint32_t random_below(struct actor *actor, uint32_t limit)
+{
+	uint64_t z = actor->random += 0x9e3779b97f4a7c15;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+	return (z >> 32) % limit;
+}
+
+/* 0, or an errno; nothing is allocated. */
+static int put(int fd, const char *text)
+{
+	return write(fd, text, strlen(text)) < 0 ? errno : 0;
+}
+
+static int write_file(const char *name, const char *text)
+{
+	int fd = open(name, O_WRONLY | O_CLOEXEC), error;
+
+	if (fd < 0)
+		return errno;
+	error = put(fd, text);
+	close(fd);
+	return error;
+}
+
+static void must_write(const char *name, const char *text)
+{
+	errno = write_file(name, text);
+	if (errno)
+		die("\"%s\" to %s", text, name);
+}
+
+/* The figure after @name in a file, or -1. */
+static long figure(const char *file, const char *name)
+{
+	static char text[65536];
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	size_t length = strlen(name);
+	char *line = text;
+
+	if (n < 0)
+		die("%s", file);
+	close(fd);
+	text[n] = 0;
+	while (line) {
+		line += strspn(line, " \n");
+		if (!strncmp(line, name, length) && strchr(" :", line[length]))
+			return strtol(line + length + strspn(line + length, " :"), NULL, 10);
+		line = strchr(line, '\n');
+	}
+	return -1;
+}
+
+static void check(bool ok, const char *what, long value, const char *limit)
+{
+	FILE *file = fopen(CHECKS, "a");
+
+	if (!file)
+		die(CHECKS);
+	fprintf(file, "%s|%s|%ld|%s\n", ok ? "ok" : "FAILED", what, value, limit);
+	fclose(file);
+}
+
+static void check_scene(bool ok, const char *scene, const char *what, long value,
+			const char *limit)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "%s: %s", scene, what);
+	check(ok, text, value, limit);
+}
+
+/* ---- watchdogs -------------------------------------------------------------- */
+
+static void note_gap(struct gaps *gaps, double begin, double end)
+{
+	int n;
+
+	if ((end - begin) * 1000 < GAP_MS)
+		return;
+	n = atomic_fetch_add(&gaps->nr, 1);
+	if (n < MAX_GAPS)
+		gaps->gap[n] = (struct gap){ begin, end };
+}
+
+static void run_watchdog(unsigned int cpu)
+{
+	struct sched_param param = { .sched_priority = 50 };
+	double before;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) ||
+	    sched_setscheduler(0, SCHED_FIFO, &param) || mlockall(MCL_CURRENT | MCL_FUTURE))
+		die("watchdog");
+	for (before = now();;) {
+		double begin = before;
+
+		sleep_ms(20);
+		before = now();
+		note_gap(&shared->overslept[cpu], begin, before);
+	}
+}
+
+/* The part of [*begin, *end] that a CPU overslept: the longest such. */
+static void cut(const struct gaps *gaps, double *begin, double *end)
+{
+	double best_begin = 0, best_end = 0;
+
+	for (int i = 0; i < gaps->nr && i < MAX_GAPS; i++) {
+		double b = gaps->gap[i].begin > *begin ? gaps->gap[i].begin : *begin;
+		double e = gaps->gap[i].end < *end ? gaps->gap[i].end : *end;
+
+		if (e - b > best_end - best_begin) {
+			best_begin = b;
+			best_end = e;
+		}
+	}
+	*begin = best_begin;
+	*end = best_end;
+}
+
+/* The longest of these gaps in ms, without what all CPUs overslept together. */
+static long longest_ms(const struct gaps *gaps)
+{
+	double longest = 0;
+
+	for (int i = 0; i < gaps->nr && i < MAX_GAPS; i++) {
+		double begin = gaps->gap[i].begin, end = gaps->gap[i].end;
+		double length = end - begin;
+
+		for (unsigned int cpu = 0; cpu < nr_cpus; cpu++)
+			cut(&shared->overslept[cpu], &begin, &end);
+		length -= end - begin;
+		if (length > longest)
+			longest = length;
+	}
+	return longest * 1000;
+}
+
+static void check_stalls(const char *scene)
+{
+	long longest = 0, slowest = 0;
+
+	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
+		long ms = longest_ms(&shared->overslept[cpu]);
+
+		longest = ms > longest ? ms : longest;
+	}
+	for (unsigned int i = 0; i < nr_actors; i++) {
+		long ms = longest_ms(&shared->actor[i].slow);
+
+		slowest = ms > slowest ? ms : slowest;
+	}
+	check_scene(longest < STALL_MS, scene, "longest stall of a CPU (ms)", longest,
+		    "below 10000");
+	check_scene(slowest < STALL_MS, scene, "longest turn of an actor (ms)", slowest,
+		    "below 10000");
+}
+
+/* ---- actors ------------------------------------------------------------------- */
+
+static void set_oom_score(const char *score)
+{
+	must_write("/proc/self/oom_score_adj", score);
+}
+
+/* From here on without page faults, as memory may run out; then wait for all. */
+static void get_ready(void)
+{
+	if (mlockall(MCL_CURRENT | MCL_FUTURE))
+		die("mlockall");
+	while (!atomic_load(&shared->go))
+		sleep_ms(5);
+}
+
+static void start_actor(const char *name, const char *oom_score, void (*run)(struct actor *actor))
+{
+	struct actor *actor = &shared->actor[nr_actors];
+
+	if (nr_actors == MAX_ACTORS)
+		die("too many actors");
+	actor->name = name;
+	actor->random = (seed << 8) + nr_actors;
+	actors[nr_actors] = fork();
+	if (actors[nr_actors] < 0)
+		die("fork");
+	if (!actors[nr_actors]) {
+		prctl(PR_SET_NAME, name);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		set_oom_score(oom_score);
+		run(actor);
+		exit(0);
+	}
+	nr_actors++;
+}
+
+static void start_watchdogs(void)
+{
+	nr_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	if (nr_cpus > MAX_CPUS)
+		die("too many CPUs");
+	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
+		watchdogs[cpu] = fork();
+		if (watchdogs[cpu] < 0)
+			die("fork");
+		if (!watchdogs[cpu]) {
+			prctl(PR_SET_NAME, "watchdog");
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			run_watchdog(cpu);
+		}
+	}
+}
+
+static void stop_watchdogs(void)
+{
+	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
+		kill(watchdogs[cpu], SIGKILL);
+		waitpid(watchdogs[cpu], NULL, 0);
+	}
+}
+
+/* Returns how many were killed. */
+static unsigned int wait_for_actors(void)
+{
+	unsigned int nr_killed = 0;
+	int status;
+
+	for (unsigned int i = 0; i < nr_actors; i++) {
+		while (waitpid(actors[i], &status, 0) < 0)
+			if (errno != EINTR)
+				die("waitpid");
+		nr_killed += WIFSIGNALED(status);
+		if (WIFEXITED(status) && WEXITSTATUS(status))
+			check_scene(false, shared->actor[i].name, "exit code",
+				    WEXITSTATUS(status), "exactly 0");
+	}
+	return nr_killed;
+}
+
+static void set_up(const char *seed_text)
+{
+	seed = strtoull(seed_text, NULL, 10);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		die("mmap");
+	set_oom_score("-1000");
+	if (mlockall(MCL_CURRENT))
+		die("mlockall");
+	start_watchdogs();
+}
+
+/* ---- asking for memory -------------------------------------------------------- */
+
+static int open_hold(void)
+{
+	int fd = open(HOLD, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		die(HOLD);
+	return fd;
+}
+
+/* One object; 0 or an errno. */
+static int hold(struct actor *actor, int fd, const char *mask)
+{
+	static const unsigned int sizes[] = { 32768, 32768, 32768, 4096, 2000, 128 };
+	double begin = now();
+	char text[64];
+	int error;
+
+	snprintf(text, sizeof(text), "%s %u 1", mask, sizes[random_below(actor, 6)]);
+	error = put(fd, text);
+	note_gap(&actor->slow, begin, now());
+	atomic_fetch_add(&actor->turns, 1);
+	atomic_fetch_add(&actor->failed, error == ENOMEM);
+	return error;
+}
+
+/* Until nothing is left, and then on: what wants memory then shall not hurt. */
+static void hog(struct actor *actor, const char *mask)
+{
+	int fd = open_hold();
+
+	get_ready();
+	while (!atomic_load(&shared->stop)) {
+		if (hold(actor, fd, mask))
+			sleep_ms(5);
+	}
+	close(fd);
+}
+
+static void run_noretry(struct actor *actor)
+{
+	hog(actor, "noretry");
+}
+
+static void run_nowait(struct actor *actor)
+{
+	hog(actor, "nowait");
+}
+
+static void run_kernel(struct actor *actor)
+{
+	hog(actor, "kernel");
+}
+
+/* Fork and exec; where there is no memory for that, later. */
+static void run_forker(struct actor *actor)
+{
+	get_ready();
+	while (!atomic_load(&shared->stop)) {
+		double begin = now();
+		pid_t pid = fork();
+		int status = 0;
+
+		if (!pid) {
+			execl("/bin/true", "true", NULL);
+			_exit(1);
+		}
+		if (pid < 0 || waitpid(pid, &status, 0) < 0 || status)
+			atomic_fetch_add(&actor->failed, 1);
+		note_gap(&actor->slow, begin, now());
+		atomic_fetch_add(&actor->turns, 1);
+	}
+}
+
+/* ---- what is left ------------------------------------------------------------- */
+
+static struct before {
+	long percpu_kib, areas, kills;
+} before;
+
+static void look_before(const char *scene)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "stress: %s begins\n", scene);
+	must_write("/dev/kmsg", text);
+	before.percpu_kib = figure("/proc/meminfo", "Percpu");
+	before.areas = figure(DEBUG "/percpu_stats", "nr_cur_alloc");
+	before.kills = figure("/proc/vmstat", "oom_kill");
+}
+
+/*
+ * Everything is given back, and soon. Where cgroups came and went, some areas may
+ * stay: the reference count of one that is gone is held by what its processes left
+ * in caches, such as a directory entry, and by the charges that a CPU has at hand.
+ */
+static void check_given_back(const char *scene, long max_areas)
+{
+	double begin = now();
+	char limit[32];
+	long kib, areas;
+
+	for (;;) {
+		kib = figure("/proc/meminfo", "Percpu") - before.percpu_kib;
+		areas = figure(DEBUG "/percpu_stats", "nr_cur_alloc") - before.areas;
+		if ((kib <= BACK_KIB && areas <= max_areas) || (now() - begin) * 1000 > BACK_MS)
+			break;
+		sleep_ms(50);
+	}
+	check_scene(kib <= BACK_KIB, scene, "Percpu that is not given back (KiB)", kib,
+		    "at most 256");
+	snprintf(limit, sizeof(limit), "at most %ld", max_areas);
+	check_scene(areas <= max_areas, scene, "areas that are not given back", areas, limit);
+}
+
+/* Who invoked the OOM killer, by the kernel's log. */
+struct invokers {
+	long kernel_threads, noretry, all;
+};
+
+static void add_invoker(struct invokers *invokers, const char *name)
+{
+	printf("    %s invoked the OOM killer\n", name);
+	invokers->all++;
+	invokers->noretry += !strcmp(name, "noretry");
+	invokers->kernel_threads += !strncmp(name, "kworker", 7) ||
+				    !strncmp(name, "kthreadd", 8) ||
+				    !strncmp(name, "kswapd", 6) || !strncmp(name, "rcu_", 4);
+}
+
+static struct invokers find_invokers(const char *scene)
+{
+	static char log[1 << 20];
+	int n = klogctl(3 /* SYSLOG_ACTION_READ_ALL */, log, sizeof(log) - 1);
+	struct invokers invokers = { 0 };
+	char marker[64], *at, *line, *next;
+
+	log[n < 0 ? 0 : n] = 0;
+	snprintf(marker, sizeof(marker), "stress: %s begins", scene);
+	for (line = log; (at = strstr(line, marker)); line = at + 1)
+		;
+	for (; line; line = next) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = 0;
+		at = strstr(line, " invoked oom-killer");
+		if (!at)
+			continue;
+		*at = 0;
+		at = strstr(line, "] ");
+		add_invoker(&invokers, at ? at + 2 : line);
+	}
+	return invokers;
+}
+
+static long sum_turns(bool failed)
+{
+	long sum = 0;
+
+	for (unsigned int i = 0; i < nr_actors; i++)
+		sum += failed ? shared->actor[i].failed : shared->actor[i].turns;
+	return sum;
+}
+
+static long peak_percpu_kib;
+
+/* As figure(), of a file that stays open: with its buffer there, nothing is allocated. */
+static long percpu_kib_now(void)
+{
+	static char text[4096];
+	static int fd = -1;
+	ssize_t n;
+	char *at;
+
+	if (fd < 0)
+		fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
+	n = pread(fd, text, sizeof(text) - 1, 0);
+	text[n < 0 ? 0 : n] = 0;
+	at = strstr(text, "Percpu:");
+	return at ? strtol(at + 7, NULL, 10) : -1;
+}
+
+static void note_peak(void)
+{
+	long kib = percpu_kib_now() - before.percpu_kib;
+
+	peak_percpu_kib = kib > peak_percpu_kib ? kib : peak_percpu_kib;
+}
+
+/* Let the actors run for a while, and see how far they get. */
+static void let_run(unsigned int ms)
+{
+	double begin = now();
+
+	percpu_kib_now();
+	sleep_ms(500);			/* until they are ready */
+	atomic_store(&shared->go, true);
+	while ((now() - begin) * 1000 < ms) {
+		note_peak();
+		sleep_ms(20);
+	}
+	atomic_store(&shared->stop, true);
+}
+
+/* ---- scenes of memory pressure ------------------------------------------------ */
+
+#define CGROUP	CGROUPS "/pressure"
+
+static void start_hogs(unsigned int nr, const char *name, void (*run)(struct actor *actor))
+{
+	while (nr--)
+		start_actor(name, "1000", run);
+}
+
+static void check_figures(const char *scene, bool kills_allowed, bool failures_expected)
+{
+	long kills = figure("/proc/vmstat", "oom_kill") - before.kills;
+	struct invokers invokers = find_invokers(scene);
+
+	printf("    %ld requests, %ld failed, %ld kills, Percpu at most %ld KiB more\n",
+	       sum_turns(false), sum_turns(true), kills, peak_percpu_kib);
+	check_scene(!invokers.kernel_threads, scene, "OOM killer invoked by kernel threads",
+		    invokers.kernel_threads, "exactly 0");
+	check_scene(!invokers.noretry, scene, "OOM killer invoked by NORETRY requests",
+		    invokers.noretry, "exactly 0");
+	if (!kills_allowed)
+		check_scene(kills == 0, scene, "OOM kills", kills, "exactly 0");
+	if (failures_expected)
+		check_scene(sum_turns(true) > 0, scene, "requests that failed", sum_turns(true),
+			    "at least 1");
+}
+
+static void check_exhausted(const char *scene)
+{
+	long total = figure("/proc/meminfo", "MemTotal");
+
+	check_scene(peak_percpu_kib > total / 2, scene, "Percpu at its peak (KiB)",
+		    peak_percpu_kib, "more than half of memory");
+}
+
+/* Until nothing is left, politely: nobody dies of that. */
+static void scene_noretry(const char *scene)
+{
+	start_hogs(8, "noretry", run_noretry);
+	let_run(8000);
+	wait_for_actors();
+	check_exhausted(scene);
+	check_figures(scene, false, true);
+}
+
+/* The same from requests that cannot sleep, each of which calls the worker. */
+static void scene_nowait(const char *scene)
+{
+	start_hogs(8, "nowait", run_nowait);
+	let_run(8000);
+	wait_for_actors();
+	check_exhausted(scene);
+	check_figures(scene, false, true);
+}
+
+/* With others that fork meanwhile, and may well be killed or invoke the killer. */
+static void scene_forks(const char *scene)
+{
+	start_hogs(6, "noretry", run_noretry);
+	start_hogs(2, "nowait", run_nowait);
+	for (int i = 0; i < 4; i++)
+		start_actor("forker", "500", run_forker);
+	let_run(10000);
+	wait_for_actors();
+	check_exhausted(scene);
+	check_figures(scene, true, true);
+}
+
+/* Until nothing is left, insistently: who asks is killed, and nobody else. */
+static void scene_kernel(const char *scene)
+{
+	unsigned int nr_killed;
+
+	start_hogs(8, "kernel", run_kernel);
+	let_run(10000);
+	nr_killed = wait_for_actors();
+	check_exhausted(scene);
+	check_figures(scene, true, false);
+	check_scene(nr_killed > 0, scene, "of 8 hogs were killed", nr_killed, "at least 1");
+}
+
+static void make_cgroup(const char *limit)
+{
+	if (mkdir(CGROUP, 0755))
+		die(CGROUP);
+	must_write(CGROUP "/memory.max", limit);
+}
+
+/* Returns what percpu memory it is charged for when all is freed, in bytes. */
+static long remove_cgroup(void)
+{
+	double begin = now();
+	long bytes;
+
+	/* What it was charged for goes with its objects. */
+	do {
+		bytes = figure(CGROUP "/memory.stat", "percpu");
+		if (!bytes)
+			break;
+		sleep_ms(100);
+	} while ((now() - begin) * 1000 < BACK_MS);
+	while (rmdir(CGROUP)) {
+		if (errno != EBUSY || (now() - begin) * 1000 > 2 * BACK_MS)
+			die(CGROUP);
+		sleep_ms(10);
+	}
+	return bytes;
+}
+
+static void check_charge(const char *scene, long bytes)
+{
+	check_scene(bytes == 0, scene, "charged to the cgroup when all is freed (bytes)", bytes,
+		    "exactly 0");
+}
+
+static void enter_cgroup(void)
+{
+	must_write(CGROUP "/cgroup.procs", "0");
+}
+
+static void run_memcg_noretry(struct actor *actor)
+{
+	enter_cgroup();
+	hog(actor, "account+noretry");
+}
+
+static void run_memcg_kernel(struct actor *actor)
+{
+	enter_cgroup();
+	hog(actor, "account+kernel");
+}
+
+/* At the limit of a cgroup: requests fail, and nobody dies. */
+static void scene_limit(const char *scene)
+{
+	long limit_kib = 48 << 10;
+
+	make_cgroup("48M");
+	start_hogs(6, "noretry", run_memcg_noretry);
+	let_run(4000);
+	wait_for_actors();
+	check_figures(scene, false, true);
+	check_scene(peak_percpu_kib > limit_kib / 2, scene, "Percpu at its peak (KiB)",
+		    peak_percpu_kib, "more than half of the limit");
+	check_scene(figure(CGROUP "/memory.events", "oom_kill") == 0, scene,
+		    "kills in the cgroup", figure(CGROUP "/memory.events", "oom_kill"),
+		    "exactly 0");
+	check_charge(scene, remove_cgroup());
+}
+
+/* The same without NORETRY: those in it are killed, one after the other. */
+static void scene_limit_kernel(const char *scene)
+{
+	unsigned int nr_killed;
+	long kills;
+
+	make_cgroup("48M");
+	start_hogs(6, "kernel", run_memcg_kernel);
+	start_actor("forker", "500", run_forker);
+	let_run(5000);
+	nr_killed = wait_for_actors();
+	kills = figure(CGROUP "/memory.events", "oom_kill");
+	check_figures(scene, true, false);
+	check_scene(nr_killed > 0, scene, "of 6 hogs were killed", nr_killed, "at least 1");
+	check_scene(kills == figure("/proc/vmstat", "oom_kill") - before.kills, scene,
+		    "kills in the cgroup", kills, "all there were");
+	check_charge(scene, remove_cgroup());
+}
+
+/* A cgroup is killed in the middle, again and again, while others fork. */
+static void scene_killed(const char *scene)
+{
+	struct actor chance = { .random = seed };
+	double begin, longest = 0;
+	long left = 0;
+
+	start_actor("forker", "500", run_forker);
+	atomic_store(&shared->go, true);
+	for (int round = 0; round < 10; round++) {
+		unsigned int first = nr_actors;
+
+		make_cgroup("max");
+		start_hogs(2, "noretry", run_memcg_noretry);
+		start_hogs(2, "kernel", run_memcg_kernel);
+		sleep_ms(300 + random_below(&chance, 700));
+		note_peak();
+		begin = now();
+		must_write(CGROUP "/cgroup.kill", "1");
+		while (nr_actors > first)
+			waitpid(actors[--nr_actors], NULL, 0);
+		longest = now() - begin > longest ? now() - begin : longest;
+		left += remove_cgroup();
+	}
+	atomic_store(&shared->stop, true);
+	wait_for_actors();
+	/* Those that insist may have taken all there was before their end came. */
+	check_figures(scene, true, false);
+	check_scene(peak_percpu_kib > 8 << 10, scene, "Percpu at its peak (KiB)",
+		    peak_percpu_kib, "more than 8192");
+	check_charge(scene, left);
+	check_scene(longest * 1000 < STALL_MS, scene, "until all in it had died (ms)",
+		    longest * 1000, "below 10000");
+}
+
+static const struct scene {
+	const char *name;
+	void (*play)(const char *name);
+	long max_areas;		/* that may stay */
+} scenes[] = {
+	{ "noretry", scene_noretry, 0 },
+	{ "nowait", scene_nowait, 0 },
+	{ "forks", scene_forks, 0 },
+	{ "kernel", scene_kernel, 0 },
+	{ "limit", scene_limit, BACK_AREAS },
+	{ "limit-kernel", scene_limit_kernel, BACK_AREAS },
+	{ "killed", scene_killed, BACK_AREAS },
+};
+
+static int pressure(const char *name, const char *seed_text)
+{
+	for (size_t i = 0; i < sizeof(scenes) / sizeof(scenes[0]); i++) {
+		if (strcmp(scenes[i].name, name))
+			continue;
+		set_up(seed_text);
+		look_before(name);
+		scenes[i].play(name);
+		check_given_back(name, scenes[i].max_areas);
+		stop_watchdogs();
+		check_stalls(name);
+		return 0;
+	}
+	errno = EINVAL;
+	die("scene %s", name);
+	return 1;
+}
+
+/* ---- races -------------------------------------------------------------------- */
+
+static void act(struct actor *actor, unsigned int max_ms, void (*turn)(struct actor *actor))
+{
+	while (!atomic_load(&shared->stop)) {
+		double begin = now();
+
+		turn(actor);
+		note_gap(&actor->slow, begin, now());
+		atomic_fetch_add(&actor->turns, 1);
+		sleep_ms(random_below(actor, max_ms));
+	}
+}
+
+/* CPU 0 stays; all others come and go, one at a time. */
+static void turn_hotplug(struct actor *actor)
+{
+	unsigned int cpu = 1 + random_below(actor, nr_cpus - 1);
+	char name[64];
+
+	snprintf(name, sizeof(name), "/sys/devices/system/cpu/cpu%u/online", cpu);
+	must_write(name, "0");
+	sleep_ms(random_below(actor, 50));
+	must_write(name, "1");
+}
+
+static void run_hotplug(struct actor *actor)
+{
+	act(actor, 100, turn_hotplug);
+}
+
+/* Ours alone, or all that there are. */
+static void turn_shrinker(struct actor *actor)
+{
+	static char name[128];
+	glob_t found;
+
+	if (!name[0]) {
+		if (glob(DEBUG "/shrinker/percpu-*/scan", 0, NULL, &found))
+			die("no shrinker called percpu");
+		snprintf(name, sizeof(name), "%s", found.gl_pathv[0]);
+		globfree(&found);
+	}
+	if (random_below(actor, 8))
+		must_write(name, "0 0 1000");
+	else
+		must_write("/proc/sys/vm/drop_caches", "2");
+}
+
+static void run_shrinker(struct actor *actor)
+{
+	act(actor, 60, turn_shrinker);
+}
+
+static void load(const char *name, const char *parameters, int allowed)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/modules/%s.ko", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		die("%s", path);
+	if (syscall(SYS_finit_module, fd, parameters, 0) && errno != allowed)
+		die("loading %s %s", name, parameters);
+	close(fd);
+}
+
+static void unload(const char *name)
+{
+	if (syscall(SYS_delete_module, name, 0))
+		die("unloading %s", name);
+}
+
+/* Their static percpu data is in the reserved chunk; what they allocate is not. */
+static void turn_modules(struct actor *actor)
+{
+	if (random_below(actor, 2)) {
+		load("rds", "", 0);
+		load("rds_tcp", "", 0);
+		unload("rds_tcp");
+		unload("rds");
+	} else {
+		load("nf_tables", "", 0);
+		unload("nf_tables");
+	}
+}
+
+static void run_modules(struct actor *actor)
+{
+	act(actor, 50, turn_modules);
+}
+
+/* Files read in pieces, some not to their end. */
+static void turn_reader(struct actor *actor)
+{
+	static const char * const files[] = {
+		DEBUG "/percpu_stats", DEBUG "/percpu_sizes", "/proc/meminfo",
+		CGROUPS "/memory.stat",
+	};
+	static char text[8192];
+	int fd = open(files[random_below(actor, 4)], O_RDONLY | O_CLOEXEC);
+	/* A sequence of its own, as nobody knows how long the file is. */
+	struct actor pieces = { .random = random_below(actor, UINT32_MAX) };
+	ssize_t n;
+
+	if (fd < 0)
+		die("reader");
+	do {
+		n = read(fd, text, 1 + random_below(&pieces, sizeof(text)));
+		if (n < 0)
+			die("reader");
+	} while (n && random_below(&pieces, 16));
+	close(fd);
+}
+
+static void run_reader(struct actor *actor)
+{
+	act(actor, 20, turn_reader);
+}
+
+/* Memory comes and goes in waves; half of them are freed by another process. */
+static void turn_waver(struct actor *actor)
+{
+	static const char * const masks[] = { "kernel", "nowait", "noretry", "account+kernel" };
+	unsigned int count = 10 + random_below(actor, 200);
+	bool elsewhere = random_below(actor, 2);
+	int fd = open_hold();
+	pid_t pid;
+
+	while (count--) {
+		int error = hold(actor, fd, masks[random_below(actor, 4)]);
+
+		if (error && error != ENOMEM)
+			die(HOLD);
+	}
+	if (elsewhere) {
+		pid = fork();
+		if (!pid) {
+			sleep_ms(random_below(actor, 50));
+			_exit(0);
+		}
+		close(fd);
+		waitpid(pid, NULL, 0);
+		return;
+	}
+	close(fd);
+}
+
+static void run_waver(struct actor *actor)
+{
+	act(actor, 300, turn_waver);
+}
+
+/* Processes, in cgroups of their own: all of these have percpu counters. */
+static void turn_family(struct actor *actor)
+{
+	char path[64], procs[96];
+	pid_t pid;
+
+	snprintf(path, sizeof(path), CGROUPS "/family-%u", random_below(actor, 1 << 20));
+	if (mkdir(path, 0755) && errno != EEXIST)
+		die("%s", path);
+	snprintf(procs, sizeof(procs), "%s/cgroup.procs", path);
+	pid = fork();
+	if (!pid) {
+		must_write(procs, "0");
+		execl("/bin/true", "true", NULL);
+		_exit(1);
+	}
+	waitpid(pid, NULL, 0);
+	while (rmdir(path)) {
+		if (errno != EBUSY)
+			die("%s", path);
+		sleep_ms(1);
+	}
+}
+
+static void run_family(struct actor *actor)
+{
+	act(actor, 20, turn_family);
+}
+
+/* The module's own players; it is in its init function all the time. */
+static char churn_parameters[96];
+
+static void run_churn(struct actor *actor)
+{
+	load("test_percpu", churn_parameters, EAGAIN);
+	atomic_fetch_add(&actor->turns, 1);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(struct actor *actor);
+} racers[] = {
+	{ "hotplug", run_hotplug },
+	{ "shrinker", run_shrinker },
+	{ "modules", run_modules },
+	{ "reader", run_reader },
+	{ "reader", run_reader },
+	{ "waver", run_waver },
+	{ "waver", run_waver },
+	{ "family", run_family },
+};
+
+static int races(const char *seconds_text, const char *seed_text)
+{
+	unsigned int ms = atoi(seconds_text) * 1000;
+
+	set_up(seed_text);
+	printf("    seed %llu\n", (unsigned long long)seed);
+	look_before("races");
+	snprintf(churn_parameters, sizeof(churn_parameters), "test=stress seconds=%u seed=%u",
+		 ms / 1000, (unsigned int)seed);
+	start_actor("churn", "0", run_churn);
+	sleep_ms(1000);			/* its threads are on all CPUs */
+	for (size_t i = 0; i < sizeof(racers) / sizeof(racers[0]); i++)
+		start_actor(racers[i].name, "0", racers[i].run);
+	let_run(ms);
+	wait_for_actors();
+	for (unsigned int i = 0; i < nr_actors; i++)
+		check_scene(shared->actor[i].turns > 0, "races", shared->actor[i].name,
+			    shared->actor[i].turns, "at least 1");
+	check_given_back("races", BACK_AREAS);
+	stop_watchdogs();
+	check_stalls("races");
+	check_scene(figure(HOLD, "errors") == 0, "races", "objects that were overwritten",
+		    figure(HOLD, "errors"), "exactly 0");
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *command = argc > 1 ? argv[1] : "";
+
+	if (!strcmp(command, "pressure") && argc == 4)
+		return pressure(argv[2], argv[3]);
+	if (!strcmp(command, "races") && argc == 4)
+		return races(argv[2], argv[3]);
+	fprintf(stderr, "stress: wrong arguments; see the head of stress.c\n");
+	return 2;
+}
