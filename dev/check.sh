@@ -55,6 +55,7 @@ part_build() {
 		esac
 		{ cat dev/configs/kunit-$kind.config
 		  printf 'CONFIG_%s\n' DEBUG_FS=y PERCPU_STATS=y TEST_PERCPU=m \
+			FAULT_INJECTION=y FAIL_PERCPU=y \
 			PERCPU_INTERNAL_KUNIT_TEST=y; } > "$found/$kind.config"
 		dev/kbuild.sh "$tree" $out "$found/$kind.config" $arch prepare > "$log" 2>&1 ||
 			{ echo "$kind: cannot be configured; see $log"; continue; }

@@ -30,6 +30,7 @@
  *   percpu-first.c    boot: geometry and the first chunk
  *   percpu-stats.c    debugfs, percpu_stats; percpu-sizes.c: percpu_sizes
  *   percpu-validate.c every invariant, checked
+ *   percpu-fault.c    requests that fail because somebody wants to see that
  *
  * 3. States of a row
  *
@@ -1012,6 +1013,16 @@ unsigned long pcpu_size_total(enum pcpu_size_event event);
 static inline void pcpu_size_count(unsigned int nr_slots, enum pcpu_size_event event,
 				   unsigned long nr)
 {
+}
+#endif
+
+/* percpu-fault.c */
+#ifdef CONFIG_FAIL_PERCPU
+bool pcpu_should_fail(const struct pcpu_want *want);
+#else
+static inline bool pcpu_should_fail(const struct pcpu_want *want)
+{
+	return false;
 }
 #endif
 

@@ -327,7 +327,8 @@ pcpu_alloc_one(size_t size, size_t align, bool reserved, bool uninit, gfp_t gfp,
 	if (!pcpu_want_make(pa, &want, size, align, reserved, gfp))
 		return NULL;
 	might_alloc(want.gfp);
-	if (!pcpu_memcg_charge(want.gfp, want.size_bytes, &objcg))
+	if (unlikely(pcpu_should_fail(&want)) ||
+	    !pcpu_memcg_charge(want.gfp, want.size_bytes, &objcg))
 		return NULL;
 
 	area = pcpu_cache_get(pa, want);
@@ -505,7 +506,8 @@ static bool pcpu_bulk_step(struct pcpu_allocator *pa, const struct pcpu_want *wa
 	struct obj_cgroup *objcg;
 	unsigned int i;
 
-	if (!pcpu_memcg_charge(want->gfp, nr * (size_t)want->size_bytes, &objcg))
+	if (unlikely(pcpu_should_fail(want)) ||
+	    !pcpu_memcg_charge(want->gfp, nr * (size_t)want->size_bytes, &objcg))
 		return false;
 	if (!pcpu_bulk_take(pa, want, areas, nr)) {
 		pcpu_memcg_uncharge(objcg, nr * (size_t)want->size_bytes);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * test-fail.c - memory runs out: each backing allocation in turn, or all of it
+ * test-fail.c - memory runs out: each backing allocation in turn, or all of it;
+ *	and requests that are made to fail
  */
 #include "test.h"
 
@@ -257,3 +258,62 @@ TEST(free_from_reclaim)
 	free_all();
 	world_shutdown();
 }
+
+/* ---- requests made to fail ----------------------------------------------------------- */
+
+#ifdef CONFIG_FAIL_PERCPU
+/* At hand or not, charged or not, one by one or several, nothing is left behind. */
+static void fail_scenario(void)
+{
+	struct object batch[40];
+	unsigned int i;
+
+	for (i = 0; i < 6; i++) {
+		if (model_alloc(&objects[0], 64, 8, false, GFP_KERNEL_ACCOUNT, CTX_TASK))
+			model_free(&objects[0], CTX_TASK);
+		if (model_alloc(&objects[0], 64, 8, false, GFP_NOWAIT, CTX_HARDIRQ))
+			model_free(&objects[0], CTX_HARDIRQ);
+	}
+	if (model_alloc_bulk(batch, ARRAY_SIZE(batch), 64, 8, GFP_KERNEL_ACCOUNT, CTX_TASK))
+		model_free_bulk(batch, ARRAY_SIZE(batch), CTX_TASK);
+	if (try_alloc(pcpu_main.geo.unit_bytes, 8, GFP_KERNEL, CTX_TASK))
+		free_all();
+	if (model_alloc(&objects[0], 64, 8, true, GFP_KERNEL, CTX_TASK))
+		model_free(&objects[0], CTX_TASK);
+}
+
+TEST(fail_percpu_each)
+{
+	struct world world = small;
+
+	/* 12 single ones, 3 parts of a batch, a large one and a reserved one. */
+	EXPECT_EQ(world_fail_each(&world, SIM_REQUESTS, fail_scenario), 17);
+	world.cache = true;
+	world.reserved_bytes = IS_ENABLED(CONFIG_SMP) ? 8 << 10 : 0;
+	EXPECT_EQ(world_fail_each(&world, SIM_REQUESTS, fail_scenario), 17);
+}
+
+TEST(fail_percpu_at_hand)
+{
+	struct world world = small;
+	unsigned long nr_traced, nr_events;
+
+	world.cache = true;
+	world_boot(&world);
+	EXPECT(model_alloc(&objects[0], 64, 8, false, GFP_KERNEL, CTX_TASK));
+	model_free(&objects[0], CTX_TASK);
+	EXPECT_EQ(pcpu_cache_count(&pcpu_main).nr_held, 1);
+	nr_traced = shim_traced.alloc_fail;
+	nr_events = sim.nr_events;
+	sim.fail_kinds = SIM_REQUESTS;
+	sim.fail_nth = 1;
+	EXPECT(!model_alloc(&objects[0], 64, 8, false, GFP_KERNEL, CTX_TASK));
+	EXPECT_EQ(shim_traced.alloc_fail, nr_traced + 1);
+	EXPECT_EQ(sim.nr_events, nr_events + 1);
+	EXPECT_EQ(pcpu_cache_count(&pcpu_main).nr_held, 1);
+	EXPECT(model_alloc(&objects[0], 64, 8, false, GFP_KERNEL, CTX_TASK));
+	EXPECT_EQ(pcpu_cache_count(&pcpu_main).nr_held, 0);
+	model_free(&objects[0], CTX_TASK);
+	world_shutdown();
+}
+#endif

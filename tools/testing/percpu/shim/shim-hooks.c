@@ -69,6 +69,22 @@ void mod_memcg_state(struct mem_cgroup *memcg, int item, long bytes)
 	__atomic_fetch_add(&memcg->percpu_bytes, bytes, __ATOMIC_RELAXED);
 }
 
+/* ---- fault injection -------------------------------------------------------------- */
+
+#ifdef CONFIG_FAIL_PERCPU
+struct pcpu_want;
+bool pcpu_should_fail(const struct pcpu_want *want);
+
+/* Stands in for mm/percpu-fault.c, which asks the kernel's framework. */
+bool pcpu_should_fail(const struct pcpu_want *want)
+{
+	if (!(sim.fail_kinds & SIM_REQUESTS) || !shim_should_fail(SIM_REQUESTS))
+		return false;
+	shim_traced.alloc_fail++;
+	return true;
+}
+#endif
+
 /* ---- allocation tags -------------------------------------------------------------- */
 
 #ifdef CONFIG_MEM_ALLOC_PROFILING

@@ -15,6 +15,7 @@ enum {
 	SIM_TABLES	= 8,
 	SIM_CHARGE	= 16,
 	SIM_ALL		= 31,
+	SIM_REQUESTS	= 32,	/* not backing: what is asked of the allocator itself */
 };
 
 /**
