@@ -70,6 +70,12 @@ bool shim_should_fail(unsigned int kind)
 	return fail;
 }
 
+void shim_tell_backing(unsigned int kind, gfp_t gfp)
+{
+	if (sim.on_backing && !current->reading)
+		sim.on_backing(kind, gfp);
+}
+
 #define SHIM_RECLAIM_BITS	(__GFP_RECLAIM | __GFP_IO | __GFP_FS)
 #define SHIM_NEVER							\
 	(__GFP_HIGH | __GFP_MEMALLOC | __GFP_ACCOUNT | __GFP_NOFAIL | __GFP_DMA | \
@@ -128,6 +134,7 @@ struct page *shim_alloc_pages(const char *where, int node, gfp_t gfp, unsigned i
 	SHIM_ASSERT(!sim.no_slab, "%s: pages before the page allocator is up", where);
 	shim_check_mask(where, gfp, __GFP_HIGHMEM | __GFP_ZERO | __GFP_COMP);
 	sim_note(page_gfp, gfp);
+	shim_tell_backing(SIM_PAGES, gfp);
 	if (shim_should_fail(SIM_PAGES))
 		return NULL;
 	if ((unsigned long)sim_count(nr_pages, nr) + nr > sim.page_limit) {
@@ -235,6 +242,7 @@ void *shim_kvzalloc(const char *where, size_t bytes, gfp_t gfp)
 		    where);
 	shim_check_mask(where, gfp, __GFP_ZERO);
 	sim_note(meta_gfp, gfp);
+	shim_tell_backing(SIM_METADATA, gfp);
 	if (shim_should_fail(SIM_METADATA))
 		return NULL;
 	object = calloc(1, bytes);
@@ -423,6 +431,7 @@ struct vm_struct **pcpu_get_vm_areas(const unsigned long *offsets, const size_t 
 	shim_check_groups(offsets, sizes, nr_vms, align);
 	shim_check_mask(__func__, gfp, 0);
 	sim_note(meta_gfp, gfp);
+	shim_tell_backing(SIM_SPACE, gfp);
 	if (shim_should_fail(SIM_SPACE))
 		return NULL;
 
@@ -529,6 +538,7 @@ static int shim_table_alloc(unsigned long addr)
 			    "page tables with mask %#x for a caller with %#x", gfp, caller);
 	}
 	sim_note(table_gfp, gfp);
+	shim_tell_backing(SIM_TABLES, gfp);
 	if (shim_should_fail(SIM_TABLES))
 		return -ENOMEM;
 	shim_table_make(addr);

@@ -39,6 +39,8 @@ enum {
  *	compare-and-exchange or has done it: what others may do there, a test can do
  * @on_reclaim: called by allocations that may reclaim, as the same task
  * @on_wait: called while a task waits
+ * @on_backing: called by each backing allocation of one of the first four kinds,
+ *	with the mask that its pages are asked for with
  *
  * To see:
  * @nr_events: backing allocations asked for
@@ -75,6 +77,7 @@ struct sim {
 	void (*on_window)(void);
 	void (*on_reclaim)(gfp_t gfp);
 	void (*on_wait)(void);
+	void (*on_backing)(unsigned int kind, gfp_t gfp);
 
 	unsigned long nr_events;
 	unsigned long nr_failed;
@@ -107,6 +110,8 @@ void shim_window(void);
 
 /* True if a test wants this backing allocation to fail. */
 bool shim_should_fail(unsigned int kind);
+/* Have the test look at it. */
+void shim_tell_backing(unsigned int kind, gfp_t gfp);
 
 void sim_reset(void);			/* a machine after power-on */
 void sim_power_off(void);		/* its address space, boot memory, workers */
