@@ -22,7 +22,7 @@ BASE = REPO / "build/linux-base"
 SUMS = REPO / "dev/stock.sha256"
 FOLDERS = ["mm", "include", "lib", "Documentation", "tools"]
 STOCK_TESTS = ["lib/test_percpu.c", "lib/test_percpu_hold.c",
-               "lib/tests/percpu_kunit.c"]
+               "lib/tests/percpu_kunit.c", "lib/tests/percpu_reclaim_kunit.c"]
 
 
 class OverlayError(Exception):
