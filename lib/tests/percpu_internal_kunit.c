@@ -16,7 +16,10 @@
 #include <linux/module.h>
 #include <linux/timer.h>
 
+#include <trace/events/kmem.h>
+
 #include "../../mm/percpu-internal.h"
+#include "percpu_gfp.h"
 
 MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
 
@@ -579,6 +582,220 @@ static void free_after_chunk_test(struct kunit *test)
 		expect_refused(test, ptrs[i]);
 }
 
+/* ---- masks ----------------------------------------------------------------------- */
+
+#ifdef CONFIG_TRACEPOINTS
+#define GFP_MAY_DO	(__GFP_DIRECT_RECLAIM | __GFP_IO | __GFP_FS)
+
+/**
+ * struct gfp_watch - the pages that a task takes, by the tracepoint for that
+ * @task: the task
+ * @backing: the mask that it should take them with
+ * @tables: what page tables it may take
+ * @nr_rows: pages of objects, or blocks that are chunks
+ * @nr_tables: page tables
+ * @nr_bad: pages that it should not take like this
+ * @bad_gfp: the mask of one of them
+ */
+struct gfp_watch {
+	struct task_struct	*task;
+	gfp_t			backing;
+	enum pcpu_gfp_tables	tables;
+	unsigned int		nr_rows;
+	unsigned int		nr_tables;
+	unsigned int		nr_bad;
+	gfp_t			bad_gfp;
+};
+
+/* What reclaim may do for this page: nothing, in the noreclaim scope. */
+static gfp_t gfp_effective(gfp_t gfp)
+{
+	return current->flags & PF_MEMALLOC ? 0 : gfp & GFP_MAY_DO;
+}
+
+/* A page of ours by its mask; those that slab takes have more bits. */
+static bool gfp_is_row(gfp_t gfp, unsigned int order)
+{
+	return on_km() ? order && (gfp & __GFP_NOMEMALLOC) : gfp & __GFP_HIGHMEM;
+}
+
+static bool gfp_is_table(gfp_t gfp)
+{
+	return (gfp & (__GFP_ZERO | __GFP_DIRECT_RECLAIM | __GFP_NOMEMALLOC)) ==
+	       (__GFP_ZERO | __GFP_DIRECT_RECLAIM);
+}
+
+static bool gfp_is_good(const struct gfp_watch *watch, gfp_t gfp, unsigned int order)
+{
+	if (gfp_effective(gfp) & ~watch->backing)
+		return false;
+	if (gfp_is_row(gfp, order))
+		return (gfp & ~(__GFP_HIGHMEM | __GFP_HARDWALL)) == watch->backing;
+	if (gfp_is_table(gfp))
+		return watch->tables != PCPU_TABLES_NONE &&
+		       !(current->flags & PF_MEMALLOC) == (watch->tables == PCPU_TABLES_SAME);
+	return true;
+}
+
+static void gfp_probe(void *data, struct page *page, unsigned int order, gfp_t gfp,
+		      int migratetype)
+{
+	struct gfp_watch *watch = data;
+
+	if (current != watch->task || !in_task())
+		return;
+	watch->nr_rows += gfp_is_row(gfp, order);
+	watch->nr_tables += gfp_is_table(gfp);
+	if (!gfp_is_good(watch, gfp, order)) {
+		watch->nr_bad++;
+		watch->bad_gfp = gfp;
+	}
+}
+
+/* While the worker is stopped, chunks are made by those who need them. */
+static void worker_stop(void)
+{
+	settle();
+	WRITE_ONCE(pcpu_main.balance_enabled, false);
+	cancel_delayed_work_sync(&pcpu_main.balance_work);
+}
+
+static void worker_go_on(void *unused)
+{
+	WRITE_ONCE(pcpu_main.balance_enabled, true);
+	pcpu_balance_kick(&pcpu_main, true);
+}
+
+/* Each chunk at a place of its own needs page tables of its own. */
+static bool chunks_need_tables(void)
+{
+	return !on_km() && pcpu_main.geo.atom_bytes >= PMD_SIZE;
+}
+
+#ifdef CONFIG_NEED_PER_CPU_KM
+static void take_used_space(struct kunit *test)
+{
+}
+#else
+static void free_space(void *vms)
+{
+	pcpu_free_vm_areas(vms, pcpu_main.geo.nr_groups);
+}
+
+/* Page tables stay when chunks go: take the address space where they are. */
+static void take_used_space(struct kunit *test)
+{
+	const struct pcpu_geometry *geo = &pcpu_main.geo;
+	unsigned int nr = min(2 * pcpu_main.counts.nr_max_chunks + 8, 128U);
+	struct vm_struct **vms;
+
+	while (chunks_need_tables() && nr--) {
+		vms = pcpu_get_vm_areas(geo->group_offsets, geo->group_bytes, geo->nr_groups,
+					geo->atom_bytes, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, vms);
+		KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_space, vms));
+	}
+}
+#endif
+
+static void gfp_watch_begin(struct kunit *test, struct gfp_watch *watch)
+{
+	KUNIT_ASSERT_EQ(test, 0, register_trace_mm_page_alloc(gfp_probe, watch));
+	watch->task = current;
+}
+
+static void gfp_watch_end(struct kunit *test, struct gfp_watch *watch)
+{
+	watch->task = NULL;
+	unregister_trace_mm_page_alloc(gfp_probe, watch);
+	tracepoint_synchronize_unregister();
+	KUNIT_EXPECT_EQ_MSG(test, watch->nr_bad, 0, "for example %#x, not %#x",
+			    (__force u32)watch->bad_gfp, (__force u32)watch->backing);
+}
+
+KUNIT_ARRAY_PARAM_DESC(gfp, pcpu_gfp_cases, name);
+
+/* Objects of a unit, until a chunk had to be made for one, or could not be. */
+static unsigned int take_units(void __percpu **ptrs, unsigned int max, gfp_t gfp)
+{
+	unsigned int nr_chunks = READ_ONCE(pcpu_main.nr_chunks), nr = 0;
+
+	while (nr < max && READ_ONCE(pcpu_main.nr_chunks) <= nr_chunks) {
+		ptrs[nr] = __alloc_percpu_gfp(pcpu_main.geo.unit_bytes, 4, gfp);
+		if (!ptrs[nr])
+			break;
+		nr++;
+	}
+	return nr;
+}
+
+/* The masks of all pages that a request takes, as Documentation has them. */
+static void gfp_test(struct kunit *test)
+{
+	const struct pcpu_gfp_case *line = test->param_value;
+	bool creates = line->tables != PCPU_TABLES_NONE;
+	struct gfp_watch watch = {
+		.backing = line->backing | __GFP_NOMEMALLOC | __GFP_NOWARN,
+		.tables = line->tables,
+	};
+	unsigned int nr, nr_chunks, flags;
+	void __percpu *ptrs[64];
+
+	worker_stop();
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action(test, worker_go_on, NULL));
+	take_used_space(test);
+	nr_chunks = pcpu_main.nr_chunks;
+	gfp_watch_begin(test, &watch);
+	flags = memalloc_flags_save(line->scope);
+	nr = take_units(ptrs, ARRAY_SIZE(ptrs), line->gfp | __GFP_NOWARN);
+	memalloc_flags_restore(flags);
+	gfp_watch_end(test, &watch);
+	KUNIT_EXPECT_EQ(test, pcpu_main.nr_chunks > nr_chunks, creates);
+
+	if (creates || pcpu_main.backend->maps_atomic)
+		KUNIT_EXPECT_GT(test, watch.nr_rows, 0);
+	if (!creates || chunks_need_tables())
+		KUNIT_EXPECT_EQ(test, watch.nr_tables > 0, creates);
+	while (nr)
+		free_percpu(ptrs[--nr]);
+}
+
+/* The same of a pass of the worker that makes a chunk. */
+static void gfp_worker_test(struct kunit *test)
+{
+	struct gfp_watch watch = {
+		.backing = GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN | __GFP_NOMEMALLOC,
+		.tables = PCPU_TABLES_TRIED,
+	};
+	void __percpu *ptrs[64];
+	unsigned int nr;
+
+	worker_stop();
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action(test, worker_go_on, NULL));
+	take_used_space(test);
+	nr = take_units(ptrs, ARRAY_SIZE(ptrs), GFP_KERNEL);
+	gfp_watch_begin(test, &watch);
+	pcpu_balance_pass(&pcpu_main);
+	gfp_watch_end(test, &watch);
+	if (chunks_need_tables())
+		KUNIT_EXPECT_GT(test, watch.nr_tables, 0);
+	while (nr)
+		free_percpu(ptrs[--nr]);
+}
+#else
+KUNIT_ARRAY_PARAM_DESC(gfp, pcpu_gfp_cases, name);
+
+static void gfp_test(struct kunit *test)
+{
+	kunit_skip(test, "masks are seen by a tracepoint, and there are none");
+}
+
+static void gfp_worker_test(struct kunit *test)
+{
+	kunit_skip(test, "masks are seen by a tracepoint, and there are none");
+}
+#endif
+
 /* ---- the rest ------------------------------------------------------------------ */
 
 /* __GFP_NOFAIL cannot be promised: said aloud, and the request goes on. */
@@ -670,6 +887,8 @@ static struct kunit_case percpu_internal_cases[] = {
 	KUNIT_CASE(uninit_test),
 	KUNIT_CASE_PARAM(bad_free_test, bad_free_gen_params),
 	KUNIT_CASE(free_after_chunk_test),
+	KUNIT_CASE_PARAM(gfp_test, gfp_gen_params),
+	KUNIT_CASE(gfp_worker_test),
 	KUNIT_CASE(nofail_test),
 	KUNIT_CASE(reserved_reuse_test),
 	KUNIT_CASE(counts_test),

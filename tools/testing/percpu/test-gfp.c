@@ -152,10 +152,12 @@ static void gfp_case(const struct pcpu_gfp_case *line)
 
 TEST(gfp_table)
 {
-	unsigned int i;
+	unsigned int step = 1, i;
 
 	/* Where a chunk is 64 MiB, a few: one for each kind of page tables. */
-	for (i = 0; i < ARRAY_SIZE(pcpu_gfp_cases); i += PAGE_SIZE > SZ_4K ? 5 : 1) {
+	if (PAGE_SIZE != SZ_4K)
+		step = 5;
+	for (i = 0; i < ARRAY_SIZE(pcpu_gfp_cases); i += step) {
 		if (sim_verbose)
 			fprintf(stderr, "%s\n", pcpu_gfp_cases[i].name);
 		gfp_case(&pcpu_gfp_cases[i]);
