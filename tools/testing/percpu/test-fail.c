@@ -261,6 +261,31 @@ TEST(free_from_reclaim)
 
 /* ---- requests made to fail ----------------------------------------------------------- */
 
+/* Reclaim, under an allocation of ours, allocates from us: no lock is held that it needs. */
+static void alloc_in_reclaim(gfp_t gfp)
+{
+	struct object nested[2];
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < ARRAY_SIZE(nested); i++)
+		nr += model_alloc(&nested[nr], sim_between(1, 9000), 8, false, GFP_NOFS, CTX_TASK);
+	while (nr)
+		model_free(&nested[--nr], CTX_TASK);
+}
+
+TEST(alloc_from_reclaim)
+{
+	unsigned int i;
+
+	world_boot(&small);
+	sim.on_reclaim = alloc_in_reclaim;
+	for (i = 0; i < 300; i++)
+		try_alloc(sim_between(1, 9000), 8, i % 2 ? GFP_KERNEL : GFP_NOIO, CTX_TASK);
+	sim.on_reclaim = NULL;
+	free_all();
+	world_shutdown();
+}
+
 #ifdef CONFIG_FAIL_PERCPU
 /* At hand or not, charged or not, one by one or several, nothing is left behind. */
 static void fail_scenario(void)
