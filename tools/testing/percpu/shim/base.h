@@ -98,8 +98,30 @@ typedef unsigned int fmode_t;
 
 /* ---- memory model ------------------------------------------------------ */
 
+/*
+ * An NMI may come here, where a test wants one: around each marked store, atomic
+ * operation, bit that is set or cleared, and lock that is taken, tried or released.
+ */
+#ifdef SHIM_NMI
+extern void (*sim_on_nmi)(void);
+void shim_nmi_enter(void);
+static inline void shim_nmi(void)
+{
+	if (__builtin_expect(!!sim_on_nmi, 0))
+		shim_nmi_enter();
+}
+#else
+static inline void shim_nmi(void)
+{
+}
+#endif
+
 #define barrier()		__asm__ __volatile__("" ::: "memory")
-#define WRITE_ONCE(x, value)	__atomic_store_n(&(x), (value), __ATOMIC_RELAXED)
+#define WRITE_ONCE(x, value)						\
+	do {								\
+		__atomic_store_n(&(x), (value), __ATOMIC_RELAXED);	\
+		shim_nmi();						\
+	} while (0)
 #define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
 #define smp_mb()		shim_fence()
@@ -107,7 +129,13 @@ typedef unsigned int fmode_t;
 #define smp_wmb()		shim_fence()
 #define smp_mb__before_atomic()	shim_fence()
 #define smp_mb__after_atomic()	shim_fence()
-#define xchg(p, v)		__atomic_exchange_n(p, v, __ATOMIC_SEQ_CST)
+#define xchg(p, v)							\
+({									\
+	shim_nmi();							\
+	__auto_type __was = __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); \
+	shim_nmi();							\
+	__was;								\
+})
 /* Others may come in just before and just after. */
 void shim_preempt(void);
 #define cmpxchg(p, old, new)						\
@@ -115,8 +143,10 @@ void shim_preempt(void);
 	__auto_type __old = (old);					\
 									\
 	shim_preempt();							\
+	shim_nmi();							\
 	__atomic_compare_exchange_n(p, &__old, new, false,		\
 				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
+	shim_nmi();							\
 	shim_preempt();							\
 	__old;								\
 })

@@ -77,7 +77,9 @@ static inline u32 hash_32(u32 value, unsigned int bits)
 
 static inline void set_bit(unsigned long nr, unsigned long *map)
 {
+	shim_nmi();
 	__atomic_fetch_or(&map[BIT_WORD(nr)], BIT_MASK(nr), __ATOMIC_RELAXED);
+	shim_nmi();
 }
 
 static inline void clear_bit(unsigned long nr, unsigned long *map)
@@ -97,14 +99,22 @@ static inline bool test_bit_acquire(unsigned long nr, const unsigned long *map)
 
 static inline bool test_and_set_bit(unsigned long nr, unsigned long *map)
 {
-	return __atomic_fetch_or(&map[BIT_WORD(nr)], BIT_MASK(nr), __ATOMIC_SEQ_CST) &
-	       BIT_MASK(nr);
+	unsigned long old;
+
+	shim_nmi();
+	old = __atomic_fetch_or(&map[BIT_WORD(nr)], BIT_MASK(nr), __ATOMIC_SEQ_CST);
+	shim_nmi();
+	return old & BIT_MASK(nr);
 }
 
 static inline bool test_and_clear_bit(unsigned long nr, unsigned long *map)
 {
-	return __atomic_fetch_and(&map[BIT_WORD(nr)], ~BIT_MASK(nr), __ATOMIC_SEQ_CST) &
-	       BIT_MASK(nr);
+	unsigned long old;
+
+	shim_nmi();
+	old = __atomic_fetch_and(&map[BIT_WORD(nr)], ~BIT_MASK(nr), __ATOMIC_SEQ_CST);
+	shim_nmi();
+	return old & BIT_MASK(nr);
 }
 
 static inline void __set_bit(unsigned long nr, unsigned long *map)

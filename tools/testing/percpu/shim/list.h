@@ -276,4 +276,42 @@ struct hlist_node *shim_rcu_load(struct hlist_node **node);
 	     pos = SHIM_HLIST_ENTRY(shim_rcu_load(&pos->member.next),	\
 				    __typeof__(*pos), member))
 
+/* ---- lockless lists: many add, one takes off ----------------------------------- */
+
+struct llist_node {
+	struct llist_node *next;
+};
+
+struct llist_head {
+	struct llist_node *first;
+};
+
+static inline bool llist_empty(const struct llist_head *head)
+{
+	return !READ_ONCE(head->first);
+}
+
+static inline bool llist_add(struct llist_node *node, struct llist_head *head)
+{
+	struct llist_node *first;
+
+	do {
+		first = READ_ONCE(head->first);
+		WRITE_ONCE(node->next, first);
+	} while (cmpxchg(&head->first, first, node) != first);
+	return !first;
+}
+
+static inline struct llist_node *llist_del_first(struct llist_head *head)
+{
+	struct llist_node *first;
+
+	do {
+		first = smp_load_acquire(&head->first);
+		if (!first)
+			return NULL;
+	} while (cmpxchg(&head->first, first, READ_ONCE(first->next)) != first);
+	return first;
+}
+
 #endif /* SHIM_LIST_H */

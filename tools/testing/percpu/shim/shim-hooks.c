@@ -25,7 +25,9 @@ struct obj_cgroup *current_obj_cgroup(void)
 
 int obj_cgroup_charge(struct obj_cgroup *objcg, gfp_t gfp, size_t bytes)
 {
-	shim_assert_unlocked(__func__);
+	shim_assert_tries(__func__);
+	if (gfp & __GFP_RECLAIM)
+		shim_assert_unlocked(__func__);
 	if (gfpflags_allow_blocking(gfp))
 		shim_might_sleep(__func__);
 	SHIM_ASSERT(!objcg->is_root, "the root is not charged");
@@ -64,7 +66,7 @@ struct mem_cgroup *obj_cgroup_memcg(struct obj_cgroup *objcg)
 
 void mod_memcg_state(struct mem_cgroup *memcg, int item, long bytes)
 {
-	shim_assert_unlocked(__func__);
+	shim_assert_tries(__func__);
 	SHIM_ASSERT(item == MEMCG_PERCPU_B, "item %d", item);
 	__atomic_fetch_add(&memcg->percpu_bytes, bytes, __ATOMIC_RELAXED);
 }
@@ -97,7 +99,7 @@ bool mem_alloc_profiling_enabled(void)
 
 void alloc_tag_add(union codetag_ref *ref, struct alloc_tag *tag, size_t bytes)
 {
-	shim_assert_unlocked(__func__);
+	shim_assert_tries(__func__);
 	SHIM_ASSERT(!ref->ct, "the object has a tag already");
 	ref->ct = tag;
 	if (!tag)
@@ -110,7 +112,7 @@ void alloc_tag_sub(union codetag_ref *ref, size_t bytes)
 {
 	struct alloc_tag *tag = ref->ct;
 
-	shim_assert_unlocked(__func__);
+	shim_assert_tries(__func__);
 	ref->ct = NULL;
 	if (!tag)
 		return;
@@ -143,13 +145,19 @@ static unsigned long shim_leak_hash(const void *ptr)
 void kmemleak_alloc_percpu(const void *ptr, size_t size, gfp_t gfp)
 {
 	shim_assert_unlocked(__func__);
-	sim_count(nr_leak_objects, 1);
+	if (!sim.leak_tolerant)
+		sim_count(nr_leak_objects, 1);
 }
 
 void kmemleak_free_percpu(const void *ptr)
 {
 	shim_assert_unlocked(__func__);
-	sim_count(nr_leak_objects, -1);
+	if (!sim.leak_tolerant)
+		sim_count(nr_leak_objects, -1);
+}
+
+void sim_leak_forget(const void *ptr)
+{
 }
 #else
 static void shim_leak_insert(const void *ptr)
@@ -190,18 +198,31 @@ void kmemleak_alloc_percpu(const void *ptr, size_t size, gfp_t gfp)
 		    "too many objects for this shim");
 }
 
-void kmemleak_free_percpu(const void *ptr)
+static void shim_leak_remove(const void *ptr, bool tolerant)
 {
 	unsigned long at = shim_leak_hash(ptr);
 
-	shim_assert_unlocked(__func__);
-	shim_window();
-	for (; shim_leak_set[at] != ptr; at = (at + 1) % ARRAY_SIZE(shim_leak_set))
-		SHIM_ASSERT(shim_leak_set[at], "kmemleak does not know %p", ptr);
+	for (; shim_leak_set[at] != ptr; at = (at + 1) % ARRAY_SIZE(shim_leak_set)) {
+		SHIM_ASSERT(shim_leak_set[at] || tolerant, "kmemleak does not know %p", ptr);
+		if (!shim_leak_set[at])
+			return;
+	}
 	shim_leak_set[at] = SHIM_LEAK_GONE;
 	sim.nr_leak_objects--;
 	if (++shim_leak_nr_gone == ARRAY_SIZE(shim_leak_set) / 4)
 		shim_leak_rehash();
+}
+
+void kmemleak_free_percpu(const void *ptr)
+{
+	shim_assert_unlocked(__func__);
+	shim_window();
+	shim_leak_remove(ptr, sim.leak_tolerant);
+}
+
+void sim_leak_forget(const void *ptr)
+{
+	shim_leak_remove(ptr, true);
 }
 #endif
 

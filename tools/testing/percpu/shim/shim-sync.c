@@ -120,9 +120,16 @@ bool sim_expected(void)
 
 /* ---- context ---------------------------------------------------------------- */
 
-void shim_assert_unlocked(const char *what)
+void shim_assert_tries(const char *what)
 {
 	SHIM_ASSERT(!current->nr_locks, "%s under a spinlock", what);
+}
+
+void shim_assert_unlocked(const char *what)
+{
+	shim_assert_tries(what);
+	SHIM_ASSERT(!in_nmi(), "%s in an NMI", what);
+	SHIM_ASSERT(!current->raw_locked, "%s under a raw spinlock", what);
 }
 
 void shim_might_sleep(const char *what)
@@ -140,6 +147,33 @@ void shim_yield(void)
 	sched_yield();
 #endif
 }
+
+#ifdef SHIM_NMI
+void (*sim_on_nmi)(void);
+bool sim_nmi_is_trace;
+
+static __thread bool shim_in_nmi;
+
+/* Locks that the interrupted code holds are taken, but not by the NMI. */
+void shim_nmi_enter(void)
+{
+	struct task_struct task = *current;
+
+	if (shim_in_nmi || in_nmi())
+		return;
+	shim_in_nmi = true;
+	if (sim_nmi_is_trace)
+		current->raw_locked = true;
+	else
+		current->nmi = true;
+	current->nr_locks = 0;
+	sim_on_nmi();
+	shim_in_nmi = false;
+	SHIM_ASSERT(!current->nr_locks, "an NMI leaves a lock held");
+	SHIM_ASSERT(current->nr_rcu == task.nr_rcu, "an NMI leaves an RCU read-side section");
+	*current = task;
+}
+#endif
 
 static unsigned int shim_nr_readers;	/* tasks that were interrupted as readers */
 
@@ -166,8 +200,11 @@ void shim_window(void)
 
 void shim_preempt(void)
 {
-	if (sim.on_window && !current->nr_locks && !current->nr_rcu)
-		shim_run_window();
+	if (!sim.on_window || current->nr_locks)
+		return;
+	shim_nr_readers += !!current->nr_rcu;
+	shim_run_window();
+	shim_nr_readers -= !!current->nr_rcu;
 }
 
 struct hlist_node *shim_rcu_load(struct hlist_node **node)
@@ -204,33 +241,44 @@ void shim_spin_lock(spinlock_t *lock)
 {
 	SHIM_ASSERT(!shim_spin_is_held(lock), "deadlock: the lock is held already");
 	shim_assert_unlocked("spin_lock (a leaf lock is held)");
+	SHIM_ASSERT(!IS_ENABLED(CONFIG_PREEMPT_RT) || !in_hardirq(),
+		    "a spinlock_t sleeps on PREEMPT_RT");
+	shim_nmi();
 #ifdef SHIM_THREADS
 	pthread_mutex_lock(&lock->mutex);
 #endif
 	shim_spin_taken(lock);
+	shim_nmi();
 }
 
 bool shim_spin_trylock(spinlock_t *lock)
 {
+	SHIM_ASSERT(can_spin_trylock(), "a lock must not be tried here");
+	shim_nmi();
 #ifdef SHIM_THREADS
 	if (pthread_mutex_trylock(&lock->mutex))
 		return false;
 #else
+	SHIM_ASSERT(IS_ENABLED(CONFIG_SMP) || !lock->holder,
+		    "on UP a lock that is tried is had, and two are inside");
 	if (lock->holder)
 		return false;
 #endif
 	shim_spin_taken(lock);
+	shim_nmi();
 	return true;
 }
 
 void shim_spin_unlock(spinlock_t *lock)
 {
 	SHIM_ASSERT(shim_spin_is_held(lock), "unlock of a lock that is not held");
+	shim_nmi();
 	WRITE_ONCE(lock->holder, NULL);
 	current->nr_locks--;
 #ifdef SHIM_THREADS
 	pthread_mutex_unlock(&lock->mutex);
 #endif
+	shim_nmi();
 }
 
 bool shim_spin_is_held(const spinlock_t *lock)
@@ -475,14 +523,50 @@ bool flush_delayed_work(struct delayed_work *dwork)
 	return true;
 }
 
+static struct irq_work *shim_irq_works;
+
+bool irq_work_queue(struct irq_work *work)
+{
+	SHIM_ASSERT(work->func, "irq_work is not initialised");
+	if (__atomic_exchange_n(&work->pending, true, __ATOMIC_SEQ_CST))
+		return false;
+	work->next = __atomic_load_n(&shim_irq_works, __ATOMIC_RELAXED);
+	while (!__atomic_compare_exchange_n(&shim_irq_works, &work->next, work, false,
+					    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		;
+	return true;
+}
+
 bool sim_work_pending(void)
 {
 	struct delayed_work *dwork;
 
+	if (READ_ONCE(shim_irq_works))
+		return true;
 	for (dwork = shim_works; dwork; dwork = dwork->next)
 		if (READ_ONCE(dwork->pending))
 			return true;
 	return false;
+}
+
+void sim_run_irq_work(void)
+{
+	struct irq_work *work, *next;
+	struct task_struct task = *current;
+
+	work = __atomic_exchange_n(&shim_irq_works, NULL, __ATOMIC_SEQ_CST);
+	for (; work; work = next) {
+		next = work->next;
+		/* From here on it can be queued again. */
+		__atomic_store_n(&work->pending, false, __ATOMIC_SEQ_CST);
+		*current = (struct task_struct){
+			.comm = "irq_work",
+			.cpu = task.cpu,
+			.hardirq = !IS_ENABLED(CONFIG_PREEMPT_RT),
+		};
+		work->func(work);
+		*current = task;
+	}
 }
 
 /* A kernel thread of its own: no scope, no killer, no caller's mask. */
@@ -496,6 +580,7 @@ unsigned int sim_run_due_work(void)
 	/* In a window of a pass: the same work does not run twice at once. */
 	if (shim_work_runs)
 		return 0;
+	sim_run_irq_work();
 	shim_work_runs = true;
 	for (dwork = shim_works; dwork; dwork = dwork->next) {
 		if (!READ_ONCE(dwork->pending) ||
@@ -560,7 +645,12 @@ void sim_reset(void)
 	};
 	*current = (struct task_struct){ .comm = "test", .pid = 1 };
 	shim_works = NULL;
+	shim_irq_works = NULL;
 	shim_work_runs = false;
+#ifdef SHIM_NMI
+	sim_on_nmi = NULL;
+	sim_nmi_is_trace = false;
+#endif
 	shim_mem_power_on();
 	shim_boot_power_on();
 	shim_hooks_power_on();

@@ -34,6 +34,7 @@ enum {
  * @profiling: allocation profiling is switched on
  * @init_on_alloc: all memory is to be initialized when it is allocated
  * @init_on_free: all memory is to be initialized when it is freed
+ * @leak_tolerant: kmemleak may be told of the end of objects that it does not know
  * @on_window: called, as another CPU, wherever the allocator under test calls
  *	out with no lock held, walks a list under RCU, or is about to do an atomic
  *	compare-and-exchange or has done it: what others may do there, a test can do
@@ -74,6 +75,7 @@ struct sim {
 	bool profiling;
 	bool init_on_alloc;
 	bool init_on_free;
+	bool leak_tolerant;
 	void (*on_window)(void);
 	void (*on_reclaim)(gfp_t gfp);
 	void (*on_wait)(void);
@@ -119,6 +121,19 @@ void sim_power_off(void);		/* its address space, boot memory, workers */
 /* From here on, expect so many kernel warnings; sim_expected() ends that. */
 void sim_expect_warnings(unsigned int nr);
 bool sim_expected(void);
+
+/*
+ * Where the build has NMIs (SHIM_NMI): @sim_on_nmi is called, as an NMI on the same
+ * CPU, around each store with WRITE_ONCE(), atomic operation, and change of a lock.
+ * With @sim_nmi_is_trace it is not an NMI, but what traces the code there.
+ */
+extern bool sim_nmi_is_trace;
+
+/* All irq_work that is queued, as hard interrupts.  The two below begin with it. */
+void sim_run_irq_work(void);
+
+/* kmemleak is not told of this object's end: it is freed in any context. */
+void sim_leak_forget(const void *ptr);
 
 /*
  * Worker: what is due, or all with time advancing until nothing is queued, or

@@ -48,6 +48,9 @@ struct obj_cgroup;
  * @nr_rcu: RCU read-side sections it is in
  * @backing_gfp: the mask that its backing allocations must have
  * @backing_known: check them against that
+ * @nmi: it is an NMI
+ * @raw_locked: it holds a raw spinlock, or runs where somebody might: it may only try
+ *	to get locks
  * @reading: it reads a file, for which it allocates as it likes, and gets it
  */
 struct task_struct {
@@ -66,6 +69,8 @@ struct task_struct {
 	unsigned int nr_rcu;
 	gfp_t backing_gfp;
 	bool backing_known;
+	bool nmi;
+	bool raw_locked;
 	bool reading;
 };
 
@@ -74,10 +79,10 @@ extern __thread struct task_struct shim_task;
 
 #define in_hardirq()		(current->hardirq)
 #define in_serving_softirq()	(current->softirq)
-#define in_interrupt()		(current->hardirq || current->softirq)
-#define in_nmi()		false
+#define in_interrupt()		(current->hardirq || current->softirq || current->nmi)
+#define in_nmi()		(current->nmi)
 #define in_task()		(!in_interrupt())
-#define irqs_disabled()		(current->irqs_off || current->hardirq)
+#define irqs_disabled()		(current->irqs_off || current->hardirq || current->nmi)
 #define in_atomic()		(in_interrupt() || current->preempt || current->nr_locks)
 #define preemptible()		(!in_atomic() && !irqs_disabled())
 #define preempt_disable()	(current->preempt++)
@@ -99,8 +104,10 @@ extern __thread struct task_struct shim_task;
 #define local_bh_disable()	preempt_disable()
 #define local_bh_enable()	preempt_enable()
 
-/* A callee that takes other locks: not under a spinlock of ours. */
+/* A callee that takes other locks: not under a spinlock of ours, nor where they may be held. */
 void shim_assert_unlocked(const char *what);
+/* A callee that only tries to get other locks. */
+void shim_assert_tries(const char *what);
 /* A callee that may sleep. */
 void shim_might_sleep(const char *what);
 
@@ -162,25 +169,44 @@ static inline void name##_set(type *v, value i)				\
 }									\
 static inline void name##_add(value i, type *v)				\
 {									\
+	shim_nmi();							\
 	__atomic_fetch_add(&v->counter, i, __ATOMIC_RELAXED);		\
+	shim_nmi();							\
 }									\
 static inline void name##_sub(value i, type *v)				\
 {									\
+	shim_nmi();							\
 	__atomic_fetch_sub(&v->counter, i, __ATOMIC_RELAXED);		\
+	shim_nmi();							\
 }									\
 static inline void name##_inc(type *v) { name##_add(1, v); }		\
 static inline void name##_dec(type *v) { name##_sub(1, v); }		\
 static inline value name##_add_return(value i, type *v)			\
 {									\
-	return __atomic_add_fetch(&v->counter, i, __ATOMIC_SEQ_CST);	\
+	value result;							\
+									\
+	shim_nmi();							\
+	result = __atomic_add_fetch(&v->counter, i, __ATOMIC_SEQ_CST);	\
+	shim_nmi();							\
+	return result;							\
 }									\
 static inline value name##_sub_return(value i, type *v)			\
 {									\
-	return __atomic_sub_fetch(&v->counter, i, __ATOMIC_SEQ_CST);	\
+	value result;							\
+									\
+	shim_nmi();							\
+	result = __atomic_sub_fetch(&v->counter, i, __ATOMIC_SEQ_CST);	\
+	shim_nmi();							\
+	return result;							\
 }									\
 static inline value name##_fetch_add(value i, type *v)			\
 {									\
-	return __atomic_fetch_add(&v->counter, i, __ATOMIC_SEQ_CST);	\
+	value result;							\
+									\
+	shim_nmi();							\
+	result = __atomic_fetch_add(&v->counter, i, __ATOMIC_SEQ_CST);	\
+	shim_nmi();							\
+	return result;							\
 }									\
 static inline value name##_inc_return(type *v) { return name##_add_return(1, v); } \
 static inline value name##_dec_return(type *v) { return name##_sub_return(1, v); } \
@@ -188,7 +214,7 @@ static inline bool name##_dec_and_test(type *v) { return !name##_dec_return(v); 
 static inline bool name##_inc_and_test(type *v) { return !name##_inc_return(v); } \
 static inline value name##_xchg(type *v, value i)			\
 {									\
-	return __atomic_exchange_n(&v->counter, i, __ATOMIC_SEQ_CST);	\
+	return xchg(&v->counter, i);					\
 }									\
 static inline value name##_cmpxchg(type *v, value old, value i)		\
 {									\
@@ -279,6 +305,14 @@ bool shim_spin_is_held(const spinlock_t *lock);
 		local_irq_restore(flags);				\
 	__got;								\
 })
+/* As mm/internal.h has it. */
+static inline bool can_spin_trylock(void)
+{
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) && (in_nmi() || in_hardirq()))
+		return false;
+	return IS_ENABLED(CONFIG_SMP) || !in_nmi();
+}
+
 #define spin_is_locked(lock)	shim_spin_is_held(lock)
 #define raw_spin_lock_irqsave	spin_lock_irqsave
 #define raw_spin_unlock_irqrestore spin_unlock_irqrestore
@@ -454,6 +488,18 @@ bool flush_delayed_work(struct delayed_work *dwork);
 #define schedule_delayed_work(dwork, delay) queue_delayed_work(system_wq, dwork, delay)
 #define delayed_work_pending(dwork)	READ_ONCE((dwork)->pending)
 #define to_delayed_work(w)	container_of(w, struct delayed_work, work)
+
+/* ---- irq_work: a hard interrupt, on PREEMPT_RT a task; before any worker ------------- */
+
+struct irq_work {
+	void (*func)(struct irq_work *work);
+	struct irq_work *next;
+	bool pending;
+};
+
+#define init_irq_work(work, fn)						\
+	((void)(*(work) = (struct irq_work){ .func = (fn) }))
+bool irq_work_queue(struct irq_work *work);
 
 /* ---- rate limits ------------------------------------------------------------------- */
 

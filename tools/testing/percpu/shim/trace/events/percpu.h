@@ -13,7 +13,7 @@ extern struct shim_trace_counts shim_traced;
 
 static inline void shim_trace(unsigned long *counter)
 {
-	shim_assert_unlocked("tracepoint");
+	shim_assert_tries("tracepoint");
 	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }
 
