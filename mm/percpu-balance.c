@@ -4,10 +4,10 @@
  *
  * It gives back rows that stay empty, destroys spare chunks beyond what it
  * keeps, makes rows present ahead of requests that cannot sleep, and builds
- * spare chunks so that such requests find address space and page tables.
- * Nobody waits for it.  It asks for memory with __GFP_NORETRY|__GFP_NOWARN,
- * which never starts the OOM killer, and where there is none it tries again
- * later, ever less often.
+ * spare chunks so that such requests find address space and page tables.  It
+ * completes frees that were made where they could not be.  Nobody waits for it.
+ * It asks for memory with __GFP_NORETRY|__GFP_NOWARN, which never starts the OOM
+ * killer, and where there is none it tries again later, ever less often.
  *
  * Calls the cache and the chunk layer.  One pass at a time: @balance_work does not run twice
  * at once.  Holds no lock while it works.
@@ -283,6 +283,7 @@ bool pcpu_balance_pass(struct pcpu_allocator *pa)
 	bool pressure = xchg(&pa->balance_pressure, false);
 	bool quiet = pressure || time_after_eq(jiffies, pa->balance_shrink_at);
 
+	pcpu_pending_drain(pa);
 	pcpu_balance_adapt(pa, quiet);
 	if (quiet) {
 		pcpu_balance_drain(pa, pressure);
@@ -386,6 +387,7 @@ static int __init pcpu_balance_init(void)
 	pcpu_balance_set_bounds(&pcpu_main, totalram_pages());
 	pcpu_balance_enable(&pcpu_main);
 	pcpu_cache_enable(&pcpu_main, totalram_pages());
+	pcpu_nolock_enable(&pcpu_main);
 
 	shrinker = shrinker_alloc(0, "percpu");
 	if (!shrinker) {

@@ -23,7 +23,8 @@
  * under memory pressure.
  *
  * Calls the chunk layer.  No locks; works in any context but NMI, except for what
- * visits all CPUs.
+ * visits all CPUs.  NMIs use the bins through percpu-nolock.c, and may do so between
+ * any two instructions here.
  */
 #include "percpu-internal.h"
 
@@ -265,6 +266,20 @@ bool pcpu_cache_put_slow(struct pcpu_allocator *pa, struct pcpu_area area, bool 
 	return pcpu_bin_push(bin, pcpu_area_addr(&area));
 }
 
+/* Put areas [@first, @nr) of a run at hand, so that the lowest is handed out first. */
+static void pcpu_bin_fill(struct pcpu_allocator *pa, struct pcpu_bin *bin,
+			  const struct pcpu_request *req, unsigned int nr, unsigned int first)
+{
+	struct pcpu_area next = req->area;
+
+	for (next.slot += nr * req->nr_slots; nr > first; nr--) {
+		next.slot -= req->nr_slots;
+		if (!pcpu_bin_has_room(pa, bin, req->want.size_bytes) ||
+		    !pcpu_bin_keep(pa, bin, pcpu_area_addr(&next)))
+			pcpu_cache_return(pa, &next, 1);
+	}
+}
+
 /**
  * pcpu_cache_refill - take several areas for a bin that has run dry
  * @pa: the allocator
@@ -278,7 +293,6 @@ bool pcpu_cache_refill(struct pcpu_allocator *pa, struct pcpu_request *req)
 	unsigned int size_bytes = req->want.size_bytes, nr;
 	struct pcpu_bin *bin = pcpu_bin_of(req->nr_slots);
 	bool may_run = pcpu_chunk_may_run(pa);
-	struct pcpu_area next;
 
 	/* Where things only grow, no bin is made that of another size for it. */
 	if (!bin && may_run)
@@ -299,14 +313,51 @@ bool pcpu_cache_refill(struct pcpu_allocator *pa, struct pcpu_request *req)
 		return false;
 	pcpu_size_count(req->nr_slots, PCPU_SIZE_REFILL, 1);
 	pcpu_size_count(req->nr_slots, PCPU_SIZE_REFILLED, nr - 1);
-	/* So that they are handed out from the lowest on. */
-	next = req->area;
-	for (next.slot += nr * req->nr_slots; --nr;) {
-		next.slot -= req->nr_slots;
-		if (!pcpu_bin_has_room(pa, bin, size_bytes) ||
-		    !pcpu_bin_keep(pa, bin, pcpu_area_addr(&next)))
-			pcpu_cache_return(pa, &next, 1);
+	/* The first is the request's own. */
+	pcpu_bin_fill(pa, bin, req, nr, 1);
+	return true;
+}
+
+/* Areas side by side as far as they are found, or one; no row is made present. */
+static unsigned int pcpu_stock_take(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	unsigned int size_bytes = req->want.size_bytes, nr;
+
+	if (IS_ALIGNED(size_bytes, req->want.align_bytes)) {
+		nr = min(PCPU_REFILL_BYTES / size_bytes, PCPU_REFILL_AREAS);
+		for (; nr > 1; nr /= 2)
+			if (pcpu_chunk_take_run(pa, req, nr))
+				return nr;
 	}
+	return pcpu_chunk_alloc(pa, req) ? 0 : 1;
+}
+
+/**
+ * pcpu_cache_stock - put areas at hand for callers that cannot take the lock
+ * @pa: the allocator
+ * @req: what they miss; may not populate, and wants all areas of a run
+ *
+ * Another size makes way for it, if it has to.
+ *
+ * Context: any but NMI; takes the lock.
+ * Return: false if none could be put there
+ */
+bool pcpu_cache_stock(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	unsigned int nr_tries = PCPU_BIN_PATIENCE, nr;
+	struct pcpu_bin *bin;
+
+	do {
+		bin = pcpu_bin_for(pa, &req->want);
+	} while (!bin && --nr_tries);
+	if (!bin || !pcpu_bin_may_grow(pa, bin, req->want.size_bytes))
+		return false;
+	nr = pcpu_stock_take(pa, req);
+	if (!nr)
+		return false;
+	pcpu_size_count(req->nr_slots, PCPU_SIZE_REFILL, 1);
+	pcpu_size_count(req->nr_slots, PCPU_SIZE_REFILLED, nr);
+	pcpu_bin_fill(pa, bin, req, nr, 0);
 	return true;
 }
 

@@ -655,6 +655,7 @@ struct pcpu_chunk_layout {
 	size_t rows;
 	size_t ext;
 	size_t maps;
+	size_t pending;
 	size_t end;
 };
 
@@ -666,7 +667,8 @@ static struct pcpu_chunk_layout pcpu_chunk_layout(unsigned int nr_rows, bool has
 	at.rows = sizeof(struct pcpu_chunk);
 	at.ext = ALIGN(at.rows + nr_rows * sizeof(struct pcpu_row), sizeof(long));
 	at.maps = at.ext + nr_ext * sizeof(struct page *);
-	at.end = at.maps + pcpu_area_storage_bytes(nr_rows * PCPU_ROW_SLOTS);
+	at.pending = at.maps + pcpu_area_storage_bytes(nr_rows * PCPU_ROW_SLOTS);
+	at.end = at.pending + BITS_TO_LONGS(nr_rows * PCPU_ROW_SLOTS) * sizeof(long);
 	return at;
 }
 
@@ -701,6 +703,7 @@ struct pcpu_chunk *pcpu_chunk_init(void *storage, unsigned int nr_rows, bool has
 	chunk->end_slot = chunk->map.nr_slots;
 	chunk->rows = storage + at.rows;
 	chunk->ext = has_ext ? storage + at.ext : NULL;
+	chunk->pending = storage + at.pending;
 	chunk->nr_rows_in[PCPU_ROW_ABSENT] = nr_rows;
 	INIT_LIST_HEAD(&chunk->grow_link);
 	INIT_LIST_HEAD(&chunk->link);
@@ -906,7 +909,12 @@ bool pcpu_chunk_retire_spare(struct pcpu_allocator *pa, unsigned int keep_chunks
 	spin_lock_irqsave(&pa->lock, flags);
 	if (pa->nr_spare_chunks > keep_chunks) {
 		chunk = list_last_entry(&pa->spare, struct pcpu_chunk, grow_link);
-		pcpu_unpublish_chunk(pa, chunk);
+		/* On the list of pending frees, though it has none any more: later. */
+		if (atomic_cmpxchg(&chunk->pending_state, PCPU_PENDING_IDLE,
+				   PCPU_PENDING_DEAD) == PCPU_PENDING_IDLE)
+			pcpu_unpublish_chunk(pa, chunk);
+		else
+			chunk = NULL;
 	}
 	spin_unlock_irqrestore(&pa->lock, flags);
 	if (!chunk)
@@ -1106,6 +1114,26 @@ int pcpu_chunk_alloc(struct pcpu_allocator *pa, struct pcpu_request *req)
 	if (req->nr_rows)
 		pcpu_request_drop(req);
 	return err;
+}
+
+/**
+ * pcpu_chunk_try_alloc - take a place in present memory if the lock is free
+ * @pa: the allocator
+ * @req: the request; its area is set on success
+ *
+ * Context: any where a lock may be tried, see pcpu_may_trylock().
+ * Return: true if there was room and the lock could be had
+ */
+bool pcpu_chunk_try_alloc(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	unsigned long flags;
+	bool taken;
+
+	if (!spin_trylock_irqsave(&pa->lock, flags))
+		return false;
+	taken = pcpu_take_present(pa, req, PCPU_MAX_MISSES) || pcpu_take_spare(pa, req);
+	spin_unlock_irqrestore(&pa->lock, flags);
+	return taken;
 }
 
 /* ---- frees ------------------------------------------------------------------- */

@@ -23,6 +23,7 @@
  *
  *   percpu.c          the door: arguments, gfp policy, charge, hooks, zeroing
  *   percpu-balance.c  the worker: reserve, spare chunks, give-back, shrinker
+ *   percpu-nolock.c   areas for callers in any context; frees that must wait
  *   percpu-cache.c    freed areas that each CPU keeps at hand
  *   percpu-chunk.c    chunks and their rows: choice, populate, lookup
  *   percpu-vm.c/-km.c backends: address space, pages in and out
@@ -52,7 +53,7 @@
  *      it (the validator alone holds it long, and may print).  Hold times do
  *      not depend on the number of CPUs.
  *   I  written before the object is published, then constant
- *   A  atomic operations, no lock
+ *   A  atomic operations, no lock; NMIs may come in between any two of them
  *   P  private to the task that holds the object
  *   R  as L for writers; readers use RCU or READ_ONCE()
  *   W  the worker only
@@ -269,6 +270,19 @@ struct pcpu_row {
 	struct list_head fit_link;
 };
 
+/**
+ * enum pcpu_pending_state - what is known of a chunk's pending frees
+ * @PCPU_PENDING_IDLE: it is on no list; who marks a free lists it
+ * @PCPU_PENDING_LISTED: it is on pcpu_allocator.pending, or about to be, and stays
+ * @PCPU_PENDING_DEAD: it is being destroyed and has none: what was marked last was
+ *	released before
+ */
+enum pcpu_pending_state {
+	PCPU_PENDING_IDLE,
+	PCPU_PENDING_LISTED,
+	PCPU_PENDING_DEAD,
+};
+
 struct pcpu_chunk;
 
 /* A chunk's range touches at most three index buckets of up to a unit each. */
@@ -302,6 +316,10 @@ struct pcpu_index_entry {
  * @grow_link: L: on .partial or .spare, see there
  * @link: L: on .chunks
  * @index: R: in pcpu_allocator.index
+ * @pending: A: a set bit is the first slot of an area that is not live and that the
+ *	worker has to release
+ * @pending_state: A: enum pcpu_pending_state
+ * @pending_node: A: on pcpu_allocator.pending
  * @rcu: to free it after lookups by address have left
  */
 struct pcpu_chunk {
@@ -325,6 +343,9 @@ struct pcpu_chunk {
 	struct list_head grow_link;
 	struct list_head link;
 	struct pcpu_index_entry index[PCPU_INDEX_ENTRIES];
+	unsigned long *pending;
+	atomic_t pending_state;
+	struct llist_node pending_node;
 	struct rcu_head rcu;
 };
 
@@ -594,6 +615,8 @@ struct pcpu_counts {
  *	pcpu_cache_enable()
  * @cache_total_bytes: I: what all CPUs together may keep at hand, of a unit
  * @cache_budget_bytes: A: what of it no bin has taken
+ * @pending: A: chunks with frees that the worker has to complete
+ * @nolock_enabled: irq_work can be queued for what callers in any context need
  */
 struct pcpu_allocator {
 	struct pcpu_geometry geo;
@@ -642,6 +665,8 @@ struct pcpu_allocator {
 	unsigned int spare_chunks;
 	atomic_t nr_bad_frees;
 	atomic_t cache_budget_bytes;
+	struct llist_head pending;
+	bool nolock_enabled;
 };
 
 extern struct pcpu_allocator pcpu_main;
@@ -768,6 +793,7 @@ struct pcpu_chunk *pcpu_chunk_init(void *storage, unsigned int nr_rows, bool has
 void pcpu_chunk_add_boot(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
 			 unsigned int first_slot, unsigned int nr_slots, bool reserved);
 int pcpu_chunk_alloc(struct pcpu_allocator *pa, struct pcpu_request *req);
+bool pcpu_chunk_try_alloc(struct pcpu_allocator *pa, struct pcpu_request *req);
 void pcpu_chunk_release(struct pcpu_allocator *pa, const struct pcpu_area *areas,
 			unsigned int nr);
 bool pcpu_chunk_may_run(const struct pcpu_allocator *pa);
@@ -836,6 +862,7 @@ bool pcpu_cache_put_slow(struct pcpu_allocator *pa, struct pcpu_area area, bool 
 struct pcpu_area pcpu_cache_get_slow(struct pcpu_allocator *pa, struct pcpu_want want,
 				     struct pcpu_area area);
 bool pcpu_cache_refill(struct pcpu_allocator *pa, struct pcpu_request *req);
+bool pcpu_cache_stock(struct pcpu_allocator *pa, struct pcpu_request *req);
 void pcpu_cache_release(struct pcpu_allocator *pa, struct pcpu_area *areas, unsigned int nr);
 bool pcpu_cache_drain(struct pcpu_allocator *pa, bool all_cpus);
 bool pcpu_cache_age(struct pcpu_allocator *pa);
@@ -953,6 +980,24 @@ static __always_inline struct pcpu_area pcpu_cache_get(struct pcpu_allocator *pa
 }
 
 /**
+ * pcpu_cache_try_put - keep a freed area at hand, where that is simple
+ * @pa: the allocator
+ * @area: the area, the caller's own; no longer so if it was taken in
+ *
+ * Context: any, no lock.
+ * Return: false if there is no place for it
+ */
+static __always_inline bool pcpu_cache_try_put(struct pcpu_allocator *pa,
+					       struct pcpu_area area)
+{
+	struct pcpu_bin *bin = pcpu_bin_of(area.nr_slots);
+
+	/* A bin of that size exists, so it is not too large to be kept. */
+	return likely(bin && pcpu_bin_affords(bin, pcpu_slots_to_bytes(area.nr_slots)) &&
+		      area.chunk != pa->reserved && pcpu_bin_push(bin, pcpu_area_addr(&area)));
+}
+
+/**
  * pcpu_cache_put - keep a freed area at hand
  * @pa: the allocator
  * @area: the area, the caller's own; no longer so if it was taken in
@@ -964,14 +1009,19 @@ static __always_inline struct pcpu_area pcpu_cache_get(struct pcpu_allocator *pa
 static __always_inline bool pcpu_cache_put(struct pcpu_allocator *pa, struct pcpu_area area,
 					   bool may_spill)
 {
-	struct pcpu_bin *bin = pcpu_bin_of(area.nr_slots);
-
-	/* A bin of that size exists, so it is not too large to be kept. */
-	if (likely(bin && pcpu_bin_affords(bin, pcpu_slots_to_bytes(area.nr_slots)) &&
-		   area.chunk != pa->reserved && pcpu_bin_push(bin, pcpu_area_addr(&area))))
-		return true;
-	return pcpu_cache_put_slow(pa, area, may_spill);
+	return pcpu_cache_try_put(pa, area) || pcpu_cache_put_slow(pa, area, may_spill);
 }
+
+/* ---- any context (percpu-nolock.c) -------------------------------------------- */
+
+struct pcpu_area pcpu_nolock_get(struct pcpu_allocator *pa, const struct pcpu_want *want);
+void pcpu_nolock_put(struct pcpu_allocator *pa, const struct pcpu_area *area, bool may_keep);
+void pcpu_pending_drain(struct pcpu_allocator *pa);
+void pcpu_nolock_enable(struct pcpu_allocator *pa);
+void pcpu_nolock_flush(void);
+
+/* The door's part of a free that is pending (percpu.c). */
+void pcpu_object_settle(const struct pcpu_area *area);
 
 /* percpu-balance.c */
 void pcpu_balance_kick(struct pcpu_allocator *pa, bool urgent);

@@ -21,11 +21,13 @@
 #include <linux/hash.h>
 #include <linux/init.h>
 #include <linux/interrupt.h>
+#include <linux/irq_work.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/kmemleak.h>
 #include <linux/kmsan-checks.h>
 #include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/lockdep.h>
 #include <linux/log2.h>
 #include <linux/memblock.h>

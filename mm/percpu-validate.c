@@ -101,6 +101,24 @@ static void pcpu_check_areas(struct pcpu_check *check, struct pcpu_chunk *chunk)
 	check->nr_areas += chunk->nr_areas;
 }
 
+/* A free that is pending is that of a whole area which is not live. */
+static void pcpu_check_pending(struct pcpu_check *check, struct pcpu_chunk *chunk)
+{
+	struct pcpu_area_map *map = &chunk->map;
+	unsigned int slot, nr;
+
+	for (slot = 0;; slot++) {
+		/* Racy: more can be marked meanwhile, and none becomes live again. */
+		slot = data_race(find_next_bit(chunk->pending, map->nr_slots, slot));
+		if (slot >= map->nr_slots)
+			break;
+		nr = pcpu_area_length(map, slot);
+		pcpu_expect(check, chunk, nr && pcpu_next_live(map, slot) >= slot + nr &&
+			    find_next_zero_bit(map->busy, map->nr_slots, slot) >= slot + nr,
+			    " (slot %u, %u slots)", slot, nr);
+	}
+}
+
 static void pcpu_check_row(struct pcpu_check *check, struct pcpu_chunk *chunk,
 			   unsigned int index)
 {
@@ -204,6 +222,7 @@ static void pcpu_check_lists(struct pcpu_check *check, struct pcpu_chunk *chunk)
 static void pcpu_check_chunk(struct pcpu_check *check, struct pcpu_chunk *chunk)
 {
 	pcpu_check_areas(check, chunk);
+	pcpu_check_pending(check, chunk);
 	pcpu_check_rows(check, chunk);
 	pcpu_check_lists(check, chunk);
 }

@@ -258,17 +258,21 @@ static void pcpu_leave_uninit(const struct pcpu_allocator *pa, unsigned long add
 		kmsan_poison_memory((void *)(addr + pa->geo.copy_offsets[i]), size_bytes, gfp);
 }
 
-/* Tell all who watch of an object whose copies are as they shall be. */
+/*
+ * Tell all who watch of an object whose copies are as they shall be; @nolock is
+ * constant: kmemleak takes locks.
+ */
 static __always_inline void __percpu *
 pcpu_object_finish(const struct pcpu_want *want, const struct pcpu_area *area,
-		   struct obj_cgroup *objcg, unsigned long caller)
+		   struct obj_cgroup *objcg, bool nolock, unsigned long caller)
 {
 	unsigned long base = area->chunk->base_addr;
 	size_t offset_bytes = pcpu_slots_to_bytes(area->slot);
 	struct pcpu_ext *ext = pcpu_chunk_ext(area->chunk, area->slot);
 	void __percpu *ptr = __addr_to_pcpu_ptr(base + offset_bytes);
 
-	kmemleak_alloc_percpu(ptr, want->size_bytes, want->gfp);
+	if (!nolock)
+		kmemleak_alloc_percpu(ptr, want->size_bytes, want->gfp);
 	trace_percpu_alloc_percpu(caller, want->reserved, !gfpflags_allow_blocking(want->gfp),
 				  want->size_bytes, want->align_bytes, (void *)base, offset_bytes,
 				  ptr, pcpu_full_size_bytes(want->size_bytes), want->gfp);
@@ -342,7 +346,7 @@ pcpu_alloc_one(size_t size, size_t align, bool reserved, bool uninit, gfp_t gfp,
 		pcpu_leave_uninit(pa, pcpu_area_addr(&area), want.size_bytes, want.gfp);
 	else
 		pcpu_zero(pa, pcpu_area_addr(&area), want.size_bytes);
-	return pcpu_object_finish(&want, &area, objcg, caller);
+	return pcpu_object_finish(&want, &area, objcg, false, caller);
 }
 
 /**
@@ -515,7 +519,7 @@ static bool pcpu_bulk_step(struct pcpu_allocator *pa, const struct pcpu_want *wa
 	}
 	pcpu_bulk_zero(pa, areas, nr, want->size_bytes);
 	for (i = 0; i < nr; i++)
-		ptrs[i] = pcpu_object_finish(want, &areas[i], objcg, caller);
+		ptrs[i] = pcpu_object_finish(want, &areas[i], objcg, false, caller);
 	return true;
 }
 
@@ -677,6 +681,125 @@ void free_percpu_bulk(size_t nr, void __percpu **ptrs)
 		pcpu_balance_after_free(pa);
 }
 EXPORT_SYMBOL_GPL(free_percpu_bulk);
+
+/* ---- any context ------------------------------------------------------------------ */
+
+/* The copies are zeroed with interrupts disabled, and in NMI. */
+#define PCPU_NOLOCK_MAX_BYTES	PAGE_SIZE
+
+/*
+ * Charge an area that has been found, as kmalloc_nolock() charges: without
+ * __GFP_RECLAIM memory cgroups only try their locks.  Objects of the first chunk
+ * are free of charge; and in NMI all are, where its figures are not safe from that.
+ */
+static bool pcpu_nolock_charge(const struct pcpu_want *want, const struct pcpu_area *area,
+			       struct obj_cgroup **objcg)
+{
+	gfp_t gfp = want->gfp;
+
+	if (!pcpu_chunk_ext(area->chunk, area->slot) ||
+	    (IS_ENABLED(CONFIG_MEMCG_NMI_SAFETY_REQUIRES_ATOMIC) && in_nmi()))
+		gfp &= ~__GFP_ACCOUNT;
+	return pcpu_memcg_charge(gfp, want->size_bytes, objcg);
+}
+
+/**
+ * pcpu_alloc_nolock - allocate memory with a copy for each possible CPU in any context
+ * @size: bytes of each copy, at most a page
+ * @align: alignment in bytes, a power of two, at most a page
+ * @gfp: 0 or __GFP_ACCOUNT; what else kmalloc_nolock() takes is implied
+ *
+ * The doors to it are __alloc_percpu_nolock() and alloc_percpu_nolock().  It never
+ * waits for a lock and takes no pages: it uses what this CPU has at hand, or present
+ * memory if the lock is free.  Failure is normal, and silent; an irq_work then sees
+ * to it that more is at hand a moment later.  All copies are zeroed.  kmemleak does
+ * not know of the object.
+ *
+ * Context: any, NMI included where cmpxchg() is safe in it.
+ * Return: a percpu pointer, or NULL
+ */
+void __percpu *pcpu_alloc_nolock_noprof(size_t size, size_t align, gfp_t gfp)
+{
+	struct pcpu_allocator *pa = &pcpu_main;
+	struct obj_cgroup *objcg;
+	struct pcpu_want want;
+	struct pcpu_area area;
+
+	VM_WARN_ON_ONCE(gfp & ~(__GFP_ACCOUNT | __GFP_ZERO | __GFP_NOWARN | __GFP_NOMEMALLOC));
+	if (in_nmi() && !IS_ENABLED(CONFIG_ARCH_HAVE_NMI_SAFE_CMPXCHG))
+		return NULL;
+	gfp = (gfp & __GFP_ACCOUNT) | __GFP_NOWARN | __GFP_NOMEMALLOC;
+	if (size > PCPU_NOLOCK_MAX_BYTES || !pcpu_want_make(pa, &want, size, align, false, gfp))
+		return NULL;
+
+	area = pcpu_nolock_get(pa, &want);
+	if (!area.chunk) {
+		trace_percpu_alloc_percpu_fail(false, true, size, align);
+		return NULL;
+	}
+	/* The charge comes second, since to take it back is not safe everywhere. */
+	if (!pcpu_nolock_charge(&want, &area, &objcg)) {
+		pcpu_nolock_put(pa, &area, true);
+		return NULL;
+	}
+	pcpu_zero(pa, pcpu_area_addr(&area), want.size_bytes);
+	return pcpu_object_finish(&want, &area, objcg, true, _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(pcpu_alloc_nolock_noprof);
+
+/* Some hook of a free has to wait: kmemleak's takes locks, and the last put of a cgroup. */
+static bool pcpu_must_settle(const struct pcpu_ext *ext)
+{
+#ifdef CONFIG_MEMCG
+	if (ext && ext->objcg)
+		return true;
+#endif
+	return IS_ENABLED(CONFIG_DEBUG_KMEMLEAK);
+}
+
+/**
+ * pcpu_object_settle - run the hooks that a free in any context has left
+ * @area: what was the object, or an area that only was at hand: nothing is left then
+ *
+ * Context: any but NMI, no lock.
+ */
+void pcpu_object_settle(const struct pcpu_area *area)
+{
+	kmemleak_free_percpu(__addr_to_pcpu_ptr(pcpu_area_addr(area)));
+	pcpu_memcg_free(pcpu_chunk_ext(area->chunk, area->slot),
+			pcpu_slots_to_bytes(area->nr_slots));
+}
+
+/**
+ * free_percpu_nolock - free a percpu object in any context
+ * @ptr: what an allocation returned, or NULL
+ *
+ * Takes any object, however it was allocated, and refuses what free_percpu()
+ * refuses.  It cannot fail: an object that has no place at hand, or that is
+ * charged to a memory cgroup, is freed by the worker a moment later.
+ *
+ * Context: any, NMI included where cmpxchg() is safe in it.
+ */
+void free_percpu_nolock(void __percpu *ptr)
+{
+	struct pcpu_allocator *pa = &pcpu_main;
+	struct pcpu_area area;
+	struct pcpu_ext *ext;
+
+	if (!ptr)
+		return;
+	/* After a bug: a warning is worth the risk that its output takes locks. */
+	if (unlikely(!pcpu_chunk_claim(pa, (unsigned long)__pcpu_ptr_to_addr(ptr), &area))) {
+		pcpu_refuse_free(pa, ptr);
+		return;
+	}
+	ext = pcpu_chunk_ext(area.chunk, area.slot);
+	trace_percpu_free_percpu((void *)area.chunk->base_addr,
+				 pcpu_slots_to_bytes(area.slot), ptr);
+	pcpu_tag_free(ext, pcpu_slots_to_bytes(area.nr_slots));
+	pcpu_nolock_put(pa, &area, !pcpu_must_settle(ext));
+}
+EXPORT_SYMBOL_GPL(free_percpu_nolock);
 
 /* ---- addresses ------------------------------------------------------------------- */
 

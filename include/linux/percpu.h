@@ -66,7 +66,10 @@ void __percpu *pcpu_alloc_uninit_noprof(size_t size, size_t align,
 					gfp_t gfp) __alloc_size(1);
 bool pcpu_alloc_bulk_noprof(size_t size, size_t align, gfp_t gfp, size_t nr,
 			    void __percpu **ptrs);
+void __percpu *pcpu_alloc_nolock_noprof(size_t size, size_t align,
+					gfp_t gfp) __alloc_size(1);
 void free_percpu(void __percpu *ptr);
+void free_percpu_nolock(void __percpu *ptr);
 void free_percpu_bulk(size_t nr, void __percpu **ptrs);
 
 DEFINE_FREE(free_percpu, void __percpu *, free_percpu(_T))
@@ -149,6 +152,36 @@ DEFINE_FREE(free_percpu, void __percpu *, free_percpu(_T))
  */
 #define __alloc_percpu_bulk(size, align, gfp, nr, ptrs)			\
 	alloc_hooks(pcpu_alloc_bulk_noprof(size, align, gfp, nr, ptrs))
+
+/**
+ * __alloc_percpu_nolock - allocate an object by size where no lock may be taken
+ * @size: size of one copy in bytes, at most PAGE_SIZE
+ * @align: its alignment in bytes, a power of two, at most PAGE_SIZE
+ * @gfp: 0 or %__GFP_ACCOUNT
+ *
+ * As kmalloc_nolock() does, it fails rather than wait for a lock or take pages, so
+ * callers must be ready for that.  free_percpu() and free_percpu_nolock() both take
+ * the object back.
+ *
+ * Context: any, NMI included.
+ * Return: percpu pointer to zeroed memory, or NULL
+ */
+#define __alloc_percpu_nolock(size, align, gfp)				\
+	alloc_hooks(pcpu_alloc_nolock_noprof(size, align, gfp))
+
+/**
+ * alloc_percpu_nolock - allocate an object of a type where no lock may be taken
+ * @type: the type
+ * @gfp: 0 or %__GFP_ACCOUNT
+ *
+ * See __alloc_percpu_nolock().
+ *
+ * Context: any, NMI included.
+ * Return: percpu pointer to a zeroed @type, or NULL
+ */
+#define alloc_percpu_nolock(type, gfp)					\
+	((typeof(type) __percpu *)					\
+	 __alloc_percpu_nolock(sizeof(type), __alignof__(type), gfp))
 
 /**
  * __alloc_reserved_percpu - allocate an object near the kernel's own

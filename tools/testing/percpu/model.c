@@ -153,7 +153,14 @@ void ctx_enter(enum ctx ctx)
 	case CTX_HARDIRQ:
 		current->hardirq = true;
 		break;
-	case CTX_NR:
+	case CTX_RAW_LOCK:
+		current->raw_locked = true;
+		current->preempt++;
+		break;
+	case CTX_NMI:
+		current->nmi = true;
+		break;
+	case CTX_ANY_NR:
 		break;
 	}
 }
@@ -178,7 +185,14 @@ void ctx_leave(enum ctx ctx)
 	case CTX_HARDIRQ:
 		current->hardirq = false;
 		break;
-	case CTX_NR:
+	case CTX_RAW_LOCK:
+		current->preempt--;
+		current->raw_locked = false;
+		break;
+	case CTX_NMI:
+		current->nmi = false;
+		break;
+	case CTX_ANY_NR:
 		break;
 	}
 }
@@ -296,4 +310,29 @@ void model_free_bulk(struct object *objects, unsigned int nr, enum ctx ctx)
 	free_percpu_bulk(nr, ptrs);
 	ctx_leave(ctx);
 	free(ptrs);
+}
+
+bool model_alloc_nolock(struct object *object, size_t size, size_t align, gfp_t gfp,
+			enum ctx ctx)
+{
+	void __percpu *ptr;
+
+	model_enter(gfp, ctx);
+	ptr = __alloc_percpu_nolock(size, align, gfp);
+	model_leave(ctx);
+	if (ptr)
+		model_adopt(object, ptr, size, align, false, gfp);
+	return ptr;
+}
+
+void model_free_nolock(struct object *object, enum ctx ctx)
+{
+	model_abandon(object);
+	/* The shim's kmemleak is always there. */
+	if (!IS_ENABLED(CONFIG_DEBUG_KMEMLEAK))
+		sim_leak_forget(object->ptr);
+	ctx_enter(ctx);
+	free_percpu_nolock(object->ptr);
+	ctx_leave(ctx);
+	object->ptr = NULL;
 }

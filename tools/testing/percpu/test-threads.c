@@ -233,6 +233,75 @@ TEST(threads_bulk)
 	world_shutdown();
 }
 
+/* ---- any context: each thread is interrupted by NMIs, too --------------------------- */
+
+static __thread struct object nmi_object;
+static __thread bool has_nmis;
+
+static void thread_nmi(void)
+{
+	if (!has_nmis || sim_below(50))
+		return;
+	if (nmi_object.ptr)
+		model_free_nolock(&nmi_object, CTX_TASK);
+	else
+		model_alloc_nolock(&nmi_object, 16U << sim_below(5), 8,
+				   sim_below(2) ? __GFP_ACCOUNT : 0, CTX_TASK);
+}
+
+static void drop_nolock(struct object *object)
+{
+	if (sim_below(2))
+		model_free(object, sim_below(CTX_NR));
+	else
+		model_free_nolock(object, sim_below(CTX_ANY_NR));
+	free(object);
+}
+
+static struct object *new_nolock(void)
+{
+	struct object *object = malloc(sizeof(*object));
+	size_t size = 16U << sim_below(5);
+	bool got;
+
+	if (sim_below(2))
+		got = model_alloc(object, size, 8, false, GFP_NOWAIT | __GFP_ACCOUNT,
+				  CTX_HARDIRQ);
+	else
+		got = model_alloc_nolock(object, size, 8, __GFP_ACCOUNT, sim_below(CTX_ANY_NR));
+	if (got)
+		return object;
+	free(object);
+	return NULL;
+}
+
+static void *run_nolock(void *arg)
+{
+	struct object *object;
+	unsigned int step;
+
+	start_task((unsigned long)arg);
+	has_nmis = true;
+	for (step = 0; step < nr_steps; step++) {
+		object = new_nolock();
+		object = swap_with(object);
+		if (object)
+			drop_nolock(object);
+	}
+	has_nmis = false;
+	if (nmi_object.ptr)
+		model_free_nolock(&nmi_object, CTX_TASK);
+	return NULL;
+}
+
+TEST(threads_nolock)
+{
+	world_boot(&(struct world){ .nr_cpus = 4, .cache = true, .nolock = true });
+	sim_on_nmi = thread_nmi;
+	run_bodies(NR_THREADS, test_scaled(20000), run_nolock);
+	world_shutdown();
+}
+
 /* The same pointer freed by all at once: one of them wins. */
 static void *target;
 static unsigned int nr_ready;

@@ -69,6 +69,7 @@ enum world_nodes {
  * @ram_pages: 0 means 64 GiB
  * @no_memcg: memory cgroups do not count kernel memory
  * @cache: freed areas are kept at hand, as with CACHE=1 in the environment
+ * @nolock: objects may be allocated and freed by the calls for any context
  */
 struct world {
 	unsigned int nr_cpus;
@@ -84,6 +85,7 @@ struct world {
 	unsigned long ram_pages;
 	bool no_memcg;
 	bool cache;
+	bool nolock;
 };
 
 /* Boots pcpu_main; leaves sim as after sim_reset(). */
@@ -111,6 +113,10 @@ enum ctx {
 	CTX_SOFTIRQ,
 	CTX_HARDIRQ,
 	CTX_NR,
+	/* From here on only the calls for any context are allowed. */
+	CTX_RAW_LOCK = CTX_NR,
+	CTX_NMI,
+	CTX_ANY_NR,
 };
 
 struct object {
@@ -134,6 +140,10 @@ void model_free(struct object *object, enum ctx ctx);
 bool model_alloc_bulk(struct object *objects, unsigned int nr, size_t size, size_t align,
 		      gfp_t gfp, enum ctx ctx);
 void model_free_bulk(struct object *objects, unsigned int nr, enum ctx ctx);
+/* The same by the calls for any context. */
+bool model_alloc_nolock(struct object *object, size_t size, size_t align, gfp_t gfp,
+			enum ctx ctx);
+void model_free_nolock(struct object *object, enum ctx ctx);
 void model_check_pattern(const struct object *object);
 /* Slots that the model thinks are in use. */
 unsigned long model_used_slots(void);

@@ -114,6 +114,7 @@ void world_boot(const struct world *world)
 		world_start_worker();
 	if (world->cache)
 		pcpu_cache_enable(&pcpu_main, totalram_pages());
+	sim.leak_tolerant = world->nolock;
 }
 
 extern int (*shim_initcall_pcpu_balance_init)(void);
@@ -221,6 +222,9 @@ void world_shutdown(void)
 	sim.on_window = NULL;
 	sim.on_reclaim = NULL;
 	sim.on_wait = NULL;
+#ifdef SHIM_NMI
+	sim_on_nmi = NULL;
+#endif
 	world_check();
 	EXPECT_EQ(atomic_read(&pa->nr_preparing), 0);
 	EXPECT_EQ(pa->nr_rows_in[PCPU_ROW_COMING], 0);
