@@ -26,6 +26,7 @@ exceptions() {
 		percpu-first.c.*PREFER_PR_LEVEL		# pr_debug() would vanish from the log of a boot
 		percpu-fault.c.*UNDOCUMENTED_SETUP	# it is, in a file that is not looked at
 		percpu-kernel.h.*INCLUDE_LINUX		# flush_cache_vmap() and all
+		percpu_nolock_kunit.c.*INCLUDE_LINUX	# register_nmi_handler()
 		percpu/bench.c.*VOLATILE		# a mark in a trace of memory accesses
 		percpu/fuzz.c.*(CAMELCASE|AVOID_EXTERNS)	# libFuzzer chose the name
 		percpu/test.h.*MACRO_ARG_REUSE		# TEST() pastes a name
