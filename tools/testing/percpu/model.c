@@ -9,8 +9,8 @@
 
 #include "test.h"
 
-#define MODEL_BOOT_BYTES	(4UL << 30)
-#define MODEL_SPACE_BYTES	BIT(36)
+#define MODEL_BOOT_BYTES	SHIM_BOOT_MAX
+#define MODEL_SPACE_BYTES	SHIM_SPACE_MAX
 
 static unsigned char *boot_map, *space_map;
 static unsigned long nr_used_slots;

@@ -269,7 +269,7 @@ TEST(balance_bounds)
 			world_boot(&(struct world){
 				.nr_cpus = cpus[i],
 				.ram_pages = (1UL << j) >> PAGE_SHIFT,
-				.vmalloc_bytes = 32UL << 30,
+				.vmalloc_bytes = 32ULL << 30,
 				.static_bytes = 100,
 				.no_worker = true,
 			});

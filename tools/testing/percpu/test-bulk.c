@@ -286,7 +286,7 @@ TEST(bulk_charges_an_int_at_a_time)
 	unsigned int nr_cpus = IS_ENABLED(CONFIG_SMP) ? 4096 : 1;
 	size_t full;
 
-	world_boot(&(struct world){ .nr_cpus = nr_cpus, .vmalloc_bytes = 1UL << 33 });
+	world_boot(&(struct world){ .nr_cpus = nr_cpus, .vmalloc_bytes = 1ULL << 33 });
 	full = pcpu_full_size_bytes(pcpu_main.geo.unit_bytes);
 	if (full * PCPU_HAS_EXT * 16 <= INT_MAX)
 		test_skip("no object is that large here");

@@ -69,7 +69,7 @@ TEST(burst_4_cpus_large_unit)
 TEST(burst_16_cpus)
 {
 	burst_in_world(&(struct world){ .nr_cpus = 16, .nodes = NODES_UNEVEN,
-					.vmalloc_bytes = 32UL << 30 });
+					.vmalloc_bytes = 32ULL << 30 });
 }
 
 /* A chunk's rows are enough for an object of the whole unit, without sleeping. */
@@ -91,7 +91,7 @@ TEST(nonblocking_page_bound)
 {
 	unsigned long before;
 
-	world_boot(&(struct world){ .nr_cpus = 4096, .vmalloc_bytes = 32UL << 30,
+	world_boot(&(struct world){ .nr_cpus = 4096, .vmalloc_bytes = 32ULL << 30,
 				    .static_bytes = 100 });
 	if (pcpu_main.geo.unit_pages == 1)
 		test_skip("a unit is one page");

@@ -89,7 +89,7 @@ TEST(fail_nth_tables)
 {
 	fail_each_of(&(struct world){ .nr_cpus = 5, .nodes = NODES_EACH,
 				      .atom_bytes = 2 << 20, .ram_pages = small.ram_pages,
-				      .vmalloc_bytes = 32UL << 30 }, SIM_TABLES);
+				      .vmalloc_bytes = 32ULL << 30 }, SIM_TABLES);
 }
 #endif
 

@@ -130,7 +130,7 @@ TEST(first_chunk_shapes)
 					.reserved_bytes = sim_below(2) ? 8 << 10 : 0,
 					.dyn_bytes = sim_below(64 << 10),
 					.cpu_step = sim_between(1, 4),
-					.vmalloc_bytes = 32UL << 30,
+					.vmalloc_bytes = 32ULL << 30,
 					.no_worker = true,
 				});
 			}

@@ -41,7 +41,7 @@ static void refuse(size_t size, size_t align, bool reserved)
 TEST(bad_arguments)
 {
 	static const size_t aligns[] = { 3, 5, 6, 24, 100, 4095, 2 * PAGE_SIZE, SIZE_MAX,
-					 1UL << 63, 0xfff };
+					 1UL << (BITS_PER_LONG - 1), 0xfff };
 	size_t unit, i;
 
 	world_boot(&small);
@@ -52,7 +52,7 @@ TEST(bad_arguments)
 	refuse(unit + 4, 4, true);
 	refuse(SIZE_MAX, 8, false);
 	refuse(SIZE_MAX - 2, 8, false);
-	refuse(1UL << 32, 8, false);
+	refuse((size_t)(1ULL << 32), 8, false);
 	for (i = 0; i < ARRAY_SIZE(aligns); i++)
 		refuse(16, aligns[i], false);
 	world_shutdown();

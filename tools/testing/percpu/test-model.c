@@ -240,14 +240,14 @@ TEST(model_64_cpus_uneven_padding)
 {
 	random_work(&(struct world){ .nr_cpus = 61, .nodes = NODES_UNEVEN,
 				     .atom_bytes = 256 << 10, .static_bytes = 9000,
-				     .reserved_bytes = 8 << 10 },
+				     .reserved_bytes = 8 << 10, .vmalloc_bytes = 4ULL << 30 },
 		    test_scaled(10000), 1000, 0, 64);
 }
 
 TEST(model_513_cpus_striped)
 {
 	random_work(&(struct world){ .nr_cpus = 513, .nodes = NODES_STRIPED,
-				     .vmalloc_bytes = 16UL << 30 },
+				     .vmalloc_bytes = 16ULL << 30 },
 		    test_scaled(2000), 300, 0, 256);
 }
 
@@ -255,7 +255,7 @@ TEST(model_513_cpus_striped)
 TEST(model_4096_cpus)
 {
 	random_work(&(struct world){ .nr_cpus = 4096, .nodes = NODES_UNEVEN,
-				     .vmalloc_bytes = 32UL << 30, .static_bytes = 100,
+				     .vmalloc_bytes = 32ULL << 30, .static_bytes = 100,
 				     .dyn_bytes = 20 << 10 },
 		    test_scaled(300), 60, 8 << 10, 100);
 }

@@ -81,7 +81,7 @@ struct world {
 	size_t atom_bytes;
 	bool paged;
 	bool no_worker;
-	unsigned long vmalloc_bytes;
+	u64 vmalloc_bytes;
 	unsigned long ram_pages;
 	bool no_memcg;
 	bool cache;

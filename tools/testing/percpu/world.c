@@ -86,6 +86,10 @@ static void world_first_chunk(const struct world *world)
 
 void world_boot(const struct world *world)
 {
+#if BITS_PER_LONG == 32
+	if (world->vmalloc_bytes > SHIM_SPACE_MAX)
+		test_skip("the address space is too small");
+#endif
 	sim_reset();
 	model_reset();
 	if (world->vmalloc_bytes)

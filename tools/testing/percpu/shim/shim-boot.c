@@ -10,7 +10,6 @@
 
 #include "sim.h"
 
-#define SHIM_BOOT_MAX	(4UL << 30)
 #define SHIM_NODE_MAX	64
 
 char shim_per_cpu_start[SHIM_STATIC_MAX] __aligned(1 << PAGE_SHIFT);
@@ -116,14 +115,14 @@ void shim_block_put(void *block, unsigned int order)
 void shim_boot_power_on(void)
 {
 	if (!shim_boot) {
-		void *mem = mmap(NULL, SHIM_BOOT_MAX + SZ_1G, PROT_READ | PROT_WRITE,
+		void *mem = mmap(NULL, SHIM_BOOT_MAX + SHIM_BOOT_ALIGN, PROT_READ | PROT_WRITE,
 				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		void *pages = mmap(NULL, (SHIM_BOOT_MAX >> PAGE_SHIFT) * sizeof(struct page),
 				   PROT_READ | PROT_WRITE,
 				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 		SHIM_ASSERT(mem != MAP_FAILED && pages != MAP_FAILED, "mmap");
-		shim_boot = ALIGN((unsigned long)mem, SZ_1G);
+		shim_boot = ALIGN((unsigned long)mem, SHIM_BOOT_ALIGN);
 		shim_boot_pages = pages;
 		shim_boot_next = shim_boot;
 		memset(shim_per_cpu_start, 0x3c, sizeof(shim_per_cpu_start));

@@ -17,10 +17,6 @@
 
 #include "sim.h"
 
-#ifndef SHIM_SPACE_BITS
-#define SHIM_SPACE_BITS	36
-#endif
-#define SHIM_SPACE_MAX	BIT(SHIM_SPACE_BITS)
 #define SHIM_NR_SPACES	4096
 #define SHIM_ADDR_STALE	1UL
 
@@ -363,7 +359,7 @@ static unsigned long shim_find_base(const unsigned long *offsets, const size_t *
 				    int nr, size_t align)
 {
 	unsigned long base = ALIGN(shim_space + PAGE_SIZE, align), span = 0;
-	unsigned long end = shim_space + min(sim.vmalloc_bytes, SHIM_SPACE_MAX);
+	unsigned long end = shim_space + min_t(u64, sim.vmalloc_bytes, SHIM_SPACE_MAX);
 	int i;
 
 	for (i = 0; i < nr; i++)
@@ -383,7 +379,7 @@ again:
 	return base;
 }
 
-unsigned long shim_space_take(unsigned long bytes, unsigned long align)
+unsigned long shim_space_take(size_t bytes, unsigned long align)
 {
 	unsigned long offset = 0, base;
 

@@ -638,8 +638,8 @@ void sim_reset(void)
 	sim = (struct sim){
 		.fail_kinds = SIM_ALL,
 		.page_limit = ULONG_MAX,
-		.vmalloc_bytes = 4UL << 30,
-		.ram_pages = (64UL << 30) >> PAGE_SHIFT,
+		.vmalloc_bytes = min_t(u64, 4ULL << 30, SHIM_SPACE_MAX),
+		.ram_pages = (64ULL << 30) >> PAGE_SHIFT,
 		.memcg = true,
 		.profiling = true,
 	};

@@ -7,6 +7,20 @@
 
 #include "kernel.h"
 
+/* Address space for vmalloc, and for memory that boot and slab hand out. */
+#if BITS_PER_LONG == 32
+#define SHIM_SPACE_BITS		30
+#define SHIM_BOOT_MAX		BIT(28)
+#define SHIM_BOOT_ALIGN		BIT(22)
+#else
+#ifndef SHIM_SPACE_BITS
+#define SHIM_SPACE_BITS		36
+#endif
+#define SHIM_BOOT_MAX		BIT(32)
+#define SHIM_BOOT_ALIGN		BIT(30)
+#endif
+#define SHIM_SPACE_MAX		BIT(SHIM_SPACE_BITS)
+
 /* Kinds of backing allocations, as bits for @fail_kinds. */
 enum {
 	SIM_PAGES	= 1,
@@ -67,7 +81,7 @@ struct sim {
 	unsigned int fail_permille;
 	unsigned int fail_kinds;
 	unsigned long page_limit;
-	unsigned long vmalloc_bytes;
+	u64 vmalloc_bytes;
 	unsigned long ram_pages;
 	bool no_slab;
 	bool no_vmalloc;
@@ -202,7 +216,7 @@ void shim_mem_power_off(void);
 void shim_boot_power_on(void);
 void shim_boot_power_off(void);
 void shim_hooks_power_on(void);
-unsigned long shim_space_take(unsigned long bytes, unsigned long align);
+unsigned long shim_space_take(size_t bytes, unsigned long align);
 void shim_space_give(unsigned long start, unsigned long bytes);
 void *shim_block_get(unsigned int order);
 void shim_block_put(void *block, unsigned int order);
