@@ -432,7 +432,7 @@ bool pcpu_cache_drain(struct pcpu_allocator *pa, bool all_cpus)
 	bool drained = false;
 	unsigned int cpu;
 
-	if (!pa->cache_max_bytes)
+	if (!READ_ONCE(pa->cache_max_bytes))
 		return false;
 	if (!all_cpus)
 		return pcpu_cache_drain_one(pa, raw_cpu_ptr(&pcpu_caches));
@@ -465,7 +465,7 @@ bool pcpu_cache_age(struct pcpu_allocator *pa)
 	bool left = false;
 	unsigned int cpu, i;
 
-	if (!pa->cache_max_bytes)
+	if (!READ_ONCE(pa->cache_max_bytes))
 		return false;
 	for_each_possible_cpu(cpu) {
 		struct pcpu_cache *cache = &per_cpu(pcpu_caches, cpu);
@@ -497,7 +497,7 @@ struct pcpu_cache_figures pcpu_cache_count(struct pcpu_allocator *pa)
 	struct pcpu_cache_figures sum = {};
 	unsigned int cpu, i, j;
 
-	if (!pa->cache_max_bytes)
+	if (!READ_ONCE(pa->cache_max_bytes))
 		return sum;
 	for_each_possible_cpu(cpu) {
 		for (i = 0; i < PCPU_CACHE_BINS; i++) {

@@ -979,7 +979,7 @@ static bool pcpu_pause(struct pcpu_allocator *pa, struct pcpu_request *req, unsi
 		return false;
 	req->nr_pauses++;
 	wait_event_killable_timeout(pa->published,
-				    READ_ONCE(pa->publish_seq) != seq ||
+				    pcpu_peek(&pa->publish_seq) != seq ||
 				    atomic_read(&pa->nr_preparing) < PCPU_PREPARE_CAP, 1);
 	return true;
 }
