@@ -33,7 +33,7 @@ races: ## the same with everything at once: hotplug, shrinkers, modules... (SECO
 test: ## run all tests; ends in "N passed, N failed"
 	@dev/test.sh
 
-test-full: ## the same, with PREEMPT_RT and an hour of races (RACES_SECONDS=3600)
+test-full: ## the same on every machine, under every checker, and an hour of races (RACES_SECONDS=3600)
 	@dev/test.sh full
 
 test-sim: ## only the tests of the allocator's source in userspace

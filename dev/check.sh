@@ -55,7 +55,7 @@ part_build() {
 		x86)	arch=ARCH=x86_64 other=km ;;
 		um-up)	arch=ARCH=um other=vm ;;
 		esac
-		{ cat dev/configs/kunit-$kind.config
+		{ cat dev/configs/kunit-$kind.config dev/configs/check-profiling.config
 		  printf 'CONFIG_%s\n' DEBUG_FS=y PERCPU_STATS=y TEST_PERCPU=m \
 			FAULT_INJECTION=y FAIL_PERCPU=y \
 			PERCPU_INTERNAL_KUNIT_TEST=y; } > "$found/$kind.config"

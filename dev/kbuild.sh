@@ -13,9 +13,10 @@ die() { echo "kbuild: $*" >&2; exit 1; }
 [ $# -ge 4 ] || die "usage: dev/kbuild.sh TREE OUT CONFIG [VARIABLE=VALUE...] TARGET..."
 tree=$1 out=$2 config=$3
 shift 3
-variables='' targets=''
+variables='' targets='' cross=''
 for word; do
 	case $word in
+	CROSS_COMPILE=*) cross=${word#*=} variables="$variables $word" ;;
 	*=*)	variables="$variables $word" ;;
 	*)	targets="$targets $word" ;;
 	esac
@@ -26,9 +27,9 @@ out=$(cd "$out" && pwd)
 config=$(cd "$(dirname "$config")" && pwd)/$(basename "$config")
 log=$out/build.log
 
-compiler=gcc
+compiler=${cross}gcc
 if command -v ccache >/dev/null; then
-	compiler='ccache gcc'
+	compiler="ccache $compiler"
 	# Hits wherever the repository lies.
 	CCACHE_BASEDIR=$(pwd)
 	export CCACHE_BASEDIR

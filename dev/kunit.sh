@@ -1,41 +1,87 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Run the KUnit tests of the percpu allocator through the kernel's kunit.py.
+# Run the KUnit tests of the percpu allocator through the kernel's kunit.py, on
+# several machines and under the kernel's own checkers.
 #
-#   dev/kunit.sh [NAME]...     without NAME: all of these but those on demand
-#     um-up      UML, 1 CPU: chunks in lowmem (percpu-km)
-#     um-smp2    UML, 2 CPUs: chunks in vmalloc space (percpu-vm)
-#     um-smp64   UML, 64 CPUs, 60 of them never online: they are threads of the
-#                host, and spin for locks while others wait for its processors
-#     x86        x86-64 in QEMU, 4 CPUs, with lockdep, KASAN, UBSAN, kmemleak,
-#                memcg and allocation profiling; then the kernel's own percpu
-#                tests (lib/percpu_test.c, lib/test_vmalloc.c) and what
-#                dev/kunit/init looks at
-#     x86-rt     the same with PREEMPT_RT, without KASAN; on demand
-#     x86-rt-page  that kernel, its first chunk made of single pages
-#                (percpu_alloc=page; x86-64 with KASAN dies of that before it
-#                prints, why is not known); on demand
+#   dev/kunit.sh [NAME]...     without NAME: test
+#     test                  the runs of dev/kunit/runs that "make test" does
+#     full                  all runs
+#     a run's name          as there: um-smp2, x86, x86-kcsan, s390x ...
+#     MACHINE[+CHECK]...    any machine of dev/kunit/machines with just these
+#                           checks (dev/configs/check-CHECK.config): x86+kcsan,
+#                           arm64+lockdep+atomic-sleep
+#
+# um-smp64 has 64 CPUs, 60 of them never online: they are threads of the host,
+# and spin for locks while others wait for its processors. On x86 dev/kunit/init
+# runs the kernel's own percpu tests (lib/percpu_test.c, lib/test_vmalloc.c)
+# after the suites, and looks at charges, statistics and leaks.
 #
 # TREE=DIR tests another Linux 7.3 tree; it must have lib/tests/percpu_kunit.c
 # (build/linux-stock has: "dev/tree.sh stock").
 #
-# The kernels are built in build/out/kunit-*; build/out/kunit-NAME/kunit.log is
-# the kernel's whole output. A report there by lockdep, KASAN, UBSAN, kmemleak
-# or any warning counts as a failed test. The last line of all is
-# "N passed, N failed, N skipped".
+# The kernels are built in build/out/kunit-*, and stay: stopped and called again
+# it builds what is missing. build/out/kunit-NAME/kunit.log is the kernel's whole
+# output. A report there by any checker, or a warning, counts as a failed test.
+# The last lines are a table of the runs and "N passed, N failed, N skipped".
 set -eu
 cd "$(dirname "$0")/.."
 top=$(pwd)
-limit=900	# seconds for one kernel to run
+limit=1800	# seconds for one kernel to run
 die() { echo "kunit: $*" >&2; exit 2; }
 
-[ $# -gt 0 ] || set -- um-up um-smp2 um-smp64 x86
+# row TABLE NAME: the columns of a line
+row() {
+	awk -v name="$2" '$1 == name { $1 = ""; print; found = 1 } END { exit !found }' "dev/kunit/$1"
+}
+
+# plan NAME: sets $machine, $checks (with commas), $arguments of the kernel, and
+# $same, the first run with this kernel
+plan() {
+	arguments=
+	if columns=$(row runs "$1"); then
+		# shellcheck disable=SC2086
+		set -- "$1" $columns
+		machine=$3 checks=$4
+		shift 4
+		arguments=$*
+		same=$(awk -v m="$machine" -v c="$checks" \
+			'$3 == m && $4 == c { print $1; exit }' dev/kunit/runs)
+	else
+		machine=${1%%+*} checks=$(echo "${1#"$machine"}" | tr + ,) same=$1
+		checks=${checks#,}
+	fi
+	columns=$(row machines "$machine") || return 1
+	for check in $(echo "$checks" | tr , ' '); do
+		[ -e "dev/configs/check-$check.config" ] || return 1
+	done
+}
+
+# expand NAME...: sets become the runs in them
+expand() {
+	for name; do
+		case $name in
+		test | full)
+			awk -v set="$name" '!/^#/ && ($2 == set || set == "full") { print $1 }' \
+				dev/kunit/runs ;;
+		*)	echo "$name" ;;
+		esac
+	done
+}
+
+[ $# -gt 0 ] || set -- test
+# shellcheck disable=SC2046
+set -- $(expand "$@")
+groups=uml
 for name; do
-	case $name in
-	um-up | um-smp2 | um-smp64 | x86 | x86-rt | x86-rt-page) ;;
-	*) die "there is no '$name'; there are um-up, um-smp2, um-smp64, x86, x86-rt and x86-rt-page" ;;
+	plan "$name" || die "there is no '$name'; dev/kunit/runs has $(expand full | tr '\n' ' ')"
+	case $machine in
+	um-*)	;;
+	x86)	groups="$groups qemu" ;;
+	*)	groups="$groups $machine" ;;
 	esac
 done
+# shellcheck disable=SC2086
+dev/packages.sh $groups
 
 if [ -n "${TREE:-}" ]; then
 	tree=$(cd "$TREE" && pwd) || die "TREE=$TREE: no such folder"
@@ -48,30 +94,48 @@ fi
 [ -e "$tree/lib/tests/percpu_kunit.c" ] ||
 	die "$tree has no lib/tests/percpu_kunit.c; lay one that has: dev/tree.sh stock"
 
-# build KERNEL MAKE-ARGUMENT...: sets $kernel; builds it once in a run
+# The configuration of a machine with its checks; of two lines about the same
+# symbol the later holds.
+configuration() {
+	case $machine in
+	um-* | x86) set -- ;;
+	*)	set -- dev/configs/kunit-common.config ;;
+	esac
+	set -- "$@" "dev/configs/kunit-$machine.config"
+	for check in $(echo "$checks" | tr , ' '); do
+		set -- "$@" "dev/configs/check-$check.config"
+	done
+	awk '
+		/^(# )?CONFIG_/ {
+			symbol = $0
+			sub(/^# /, "", symbol)
+			sub(/[= ].*/, "", symbol)
+			if (!(symbol in line)) order[++n] = symbol
+			line[symbol] = $0
+		}
+		END { for (i = 1; i <= n; i++) print line[order[i]] }
+	' "$@"
+	if [ -e "$tree/lib/tests/percpu_internal_kunit.c" ]; then
+		echo CONFIG_PERCPU_INTERNAL_KUNIT_TEST=y
+	fi
+}
+
+# build ARCH COMPILER TARGETS: the kernel of the planned run, once
 built=
 build() {
-	kernel=$top/build/out/kunit-$1$suffix
-	config=dev/configs/kunit-${1%-rt}.config
-	case " $built " in *" $1 "*) return ;; esac
-	built="$built $1"
+	case " $built " in *" $same "*) return ;; esac
 	mkdir -p "$kernel"
-	case $1 in
-	*-rt)	grep -v -E 'KASAN|CONFIG_PREEMPT=' "$config" > "$kernel/kunit.config"
-		echo CONFIG_PREEMPT_RT=y >> "$kernel/kunit.config" ;;
-	*)	cp "$config" "$kernel/kunit.config" ;;
-	esac
-	if [ -e "$tree/lib/tests/percpu_internal_kunit.c" ]; then
-		echo CONFIG_PERCPU_INTERNAL_KUNIT_TEST=y >> "$kernel/kunit.config"
-	fi
-	shift
+	configuration > "$kernel/kunit.config"
 	echo "== kernel ($kernel)"
-	sh dev/kbuild.sh "$tree" "$kernel" "$kernel/kunit.config" "$@"
+	# shellcheck disable=SC2046
+	sh dev/kbuild.sh "$tree" "$kernel" "$kernel/kunit.config" "ARCH=$1" \
+		$([ "$2" = - ] || echo "CROSS_COMPILE=$2") $(echo "$3" | tr , ' ') || return 1
+	built="$built $same"
 }
 
 # A /dev/kvm that opens may still be unable to run a kernel, and kunit.py would
 # wait for it: boot one, and where that fails have QEMU emulate the CPUs.
-qemu() {
+emulate() {
 	[ -w /dev/kvm ] || return 0
 	timeout 20 qemu-system-x86_64 -accel kvm -nodefaults -display none -m 512 \
 		-no-reboot -serial stdio -kernel "$kernel/arch/x86/boot/bzImage" \
@@ -80,7 +144,8 @@ qemu() {
 	if grep -q 'Linux version' "$kernel/probe.log"; then return 0; fi
 	echo "  /dev/kvm cannot run a kernel; QEMU emulates the CPUs"
 	mkdir -p "$kernel/bin"
-	cat > "$kernel/bin/qemu-system-x86_64" <<END
+	for program in qemu-system-x86_64 qemu-system-i386; do
+		cat > "$kernel/bin/$program" <<END
 #!/bin/sh
 # Without kvm: drop every "-accel NAME".
 for word; do
@@ -89,11 +154,13 @@ for word; do
 	if [ -n "\${drop:-}" ]; then drop=; continue; fi
 	set -- "\$@" "\$word"
 done
-exec $(command -v qemu-system-x86_64) -accel tcg,thread=multi -cpu max "\$@"
+exec $(PATH=$path command -v $program) -accel tcg,thread=multi -cpu max "\$@"
 END
-	chmod +x "$kernel/bin/qemu-system-x86_64"
-	PATH=$kernel/bin:$PATH
+		chmod +x "$kernel/bin/$program"
+	done
+	PATH=$kernel/bin:$path
 }
+path=$PATH
 
 initramfs() {
 	root=$kernel/root
@@ -112,6 +179,32 @@ initramfs() {
 complaints='BUG: |BUG at|WARNING: |UBSAN: |KASAN: |Oops|Kernel panic|general protection'
 complaints="$complaints|unreferenced object|INFO: (possible|task|rcu)|Call Trace|Bad page"
 complaints="$complaints|ran out of memory on the host|lockdep is turned off"
+complaints="$complaints|Unable to handle kernel|page allocation failure|pagealloc: "
+
+# Where the kernel complains: "line: text". The kernel has data races of its own;
+# those are ours that have a function of the files below near the top of a stack.
+complain() {
+	(cd "$kernel" && nm mm/percpu*.o lib/tests/percpu*.o 2>/dev/null) |
+		awk 'NF == 3 && $2 ~ /^[tT]$/ { print $3 }' > "$out/functions"
+	awk -v others="$out/races-of-others" -v complaints="$complaints" '
+		BEGIN { printf "" > others }
+		FILENAME ~ /functions$/ { ours[$1]; next }
+		/BUG: KCSAN: / { race = FNR ": " $0; mine = frame = 0; next }
+		race && /(read|write|race) .*(to|at) 0x/ { frame = 0; next }
+		race && match($0, /[A-Za-z_][A-Za-z0-9_.]*\+0x[0-9a-f]+\//) {
+			if (++frame <= 3 && substr($0, RSTART, index(substr($0, RSTART), "+") - 1) in ours)
+				mine = 1
+			next
+		}
+		race && /====================/ {
+			if (mine) print race; else print race > others
+			race = ""
+			next
+		}
+		!race && $0 ~ complaints { print FNR ": " $0 }
+		END { if (race) print race }
+	' "$out/functions" "$out/kunit.log"
+}
 
 passed=0 failed=0 skipped=0
 table=
@@ -119,10 +212,9 @@ table=
 run() {
 	name=$1
 	shift
-	out=$top/build/out/kunit-$name$suffix
-	mkdir -p "$out"
 	echo "== $name (log: $out/kunit.log)"
 	rm -f "$kernel/test.log" "$out/kunit.log"
+	began=$(date +%s)
 	(cd "$tree" && ./tools/testing/kunit/kunit.py exec --build_dir="$kernel" \
 		--timeout=$limit "$@" < /dev/null) > "$out/kunit.txt" 2>&1 || :
 	tr -d '\r' < "$kernel/test.log" > "$out/kunit.log" || :
@@ -139,50 +231,78 @@ run() {
 	errors=$(number errors)
 	f=$((f + ${errors:-0}))
 
-	if [ "${name#x86}" != "$name" ]; then
+	if [ "$machine" = x86 ]; then
 		sed -n 's/^init: /  &/p' "$out/kunit.log"
 		p=$((p + $(grep -c '^init: ok' "$out/kunit.log" || :)))
 		f=$((f + $(grep -c '^init: FAILED' "$out/kunit.log" || :)))
+		s=$((s + $(grep -c '^init: skipped' "$out/kunit.log" || :)))
 		if ! grep -q '^init: end' "$out/kunit.log"; then
 			echo "  dev/kunit/init did not come to its end"
 			f=$((f + 1))
 		fi
 	fi
-	found=$(grep -c -E "$complaints" "$out/kunit.log") || :
-	if [ "${found:-1}" != 0 ]; then
+	complain > "$out/complaints"
+	if [ -s "$out/complaints" ]; then
 		echo "  The kernel complains (line: text):"
-		grep -n -E "$complaints" "$out/kunit.log" | head -n 20 | sed 's/^/  /'
+		head -n 20 "$out/complaints" | sed 's/^/  /'
 		f=$((f + 1))
 	fi
-	table="$table$(printf '%10s: %s passed, %s failed, %s skipped' "$name" "$p" "$f" "$s")
-"
-	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	if [ -s "$out/races-of-others" ]; then
+		echo "  Data races in other parts of the kernel: $(wc -l < "$out/races-of-others")"
+	fi
+	result "$name" "$p" "$f" "$s" $(($(date +%s) - began))
 }
 
-for name; do
-	case $name in
-	um-up)
-		build um-up ARCH=um linux
-		run um-up ;;
-	um-smp2)
-		build um-smp ARCH=um linux
-		run um-smp2 --kernel_args=ncpus=2 --kernel_args=seccomp=on ;;
-	um-smp64)
-		build um-smp ARCH=um linux
-		run um-smp64 --kernel_args=ncpus=64 --kernel_args=seccomp=on \
-			--kernel_args=maxcpus=4 ;;
-	x86*)
-		build ${name%-page} ARCH=x86_64 bzImage modules
-		initramfs
-		qemu
-		run $name --arch=x86_64 --qemu_config="$top/dev/kunit/x86_64.py" \
-			--qemu_args="-smp 4,sockets=4 -initrd $kernel/initramfs" \
-			--kernel_args=panic=-1 \
-			$([ $name != x86-rt-page ] || echo --kernel_args=percpu_alloc=page) ;;
+# result NAME PASSED FAILED SKIPPED SECONDS: a line of the table
+result() {
+	table="$table$(printf '%-12s %6s %6s %7s %9s  %s' "$@" "$checks")
+"
+	passed=$((passed + $2)) failed=$((failed + $3)) skipped=$((skipped + $4))
+}
+
+# machine_run NAME ARCH COMPILER TARGETS KUNIT.PY'S-NAME QEMU-ARGUMENT...
+machine_run() {
+	name=$1 arch=$2 described=$5
+	if ! build "$2" "$3" "$4"; then
+		result "$name" 0 1 0 'not built'
+		return
+	fi
+	shift 5
+	qemu=$*
+	set --
+	case $described in
+	um)	;;
+	*.py)	set -- --arch="$arch" --qemu_config="$top/dev/kunit/$described" ;;
+	*)	set -- --arch="$described" ;;
 	esac
+	case $arch in x86_64 | i386) emulate ;; esac
+	if [ "$machine" = x86 ]; then
+		initramfs
+		qemu="$qemu -initrd $kernel/initramfs"
+		set -- "$@" --kernel_args=panic=-1
+	fi
+	[ -z "$qemu" ] || set -- "$@" --qemu_args="$qemu"
+	for argument in $arguments; do
+		set -- "$@" --kernel_args="$argument"
+	done
+	run "$name" "$@"
+	PATH=$path
+}
+
+count=$# number=0
+for name; do
+	number=$((number + 1))
+	[ $count = 1 ] || echo "== $number of $count: $name"
+	plan "$name"
+	kernel=$top/build/out/kunit-$same$suffix
+	out=$top/build/out/kunit-$name$suffix
+	mkdir -p "$out"
+	# shellcheck disable=SC2086
+	machine_run "$name" $columns
 done
 
 echo
+printf '%-12s %6s %6s %7s %9s  %s\n' run passed failed skipped seconds checks
 printf %s "$table"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]

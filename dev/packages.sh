@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Install the Debian packages that a command needs.
 #
-#   dev/packages.sh GROUP...      groups: source apply sim model uml qemu check bench
+#   dev/packages.sh GROUP...      groups: source apply sim be64 model uml qemu check
+#                                 bench, and machines of dev/kunit/machines
 #
 # As root it calls apt-get; otherwise it prints the one command to run. On a
 # system without dpkg it leaves the packages to you.
@@ -11,10 +12,17 @@ set -eu
 packages_of() {
 	case $1 in
 	source)	echo binutils ca-certificates debian-archive-keyring git tar xz-utils; packages_of apply ;;
-	sim)	echo gcc libc6-dev make clang libclang-rt-14-dev llvm ;;
+	sim)	echo gcc libc6-dev make clang libclang-rt-14-dev llvm libc6-dev-i386 lib32gcc-12-dev ;;
+	be64)	packages_of sim; echo binutils-s390x-linux-gnu libgcc-12-dev-s390x-cross libc6-dev-s390x-cross qemu-user ;;
 	model)	echo gcc libc6-dev make spin ;;
 	uml)	echo gcc libc6-dev make flex bison bc libelf-dev ccache python3 perl rsync git ;;
 	qemu)	packages_of uml; echo qemu-system-x86 busybox-static cpio kmod libssl-dev ;;
+	i386)	packages_of qemu ;;
+	arm64*)	packages_of uml; echo gcc-aarch64-linux-gnu qemu-system-arm ;;
+	arm)	packages_of uml; echo gcc-arm-linux-gnueabihf qemu-system-arm ;;
+	ppc64le) packages_of uml; echo gcc-powerpc64le-linux-gnu qemu-system-ppc ;;
+	riscv64 | nommu) packages_of uml; echo gcc-riscv64-linux-gnu qemu-system-misc opensbi ;;
+	s390x)	packages_of uml; echo gcc-s390x-linux-gnu qemu-system-misc ;;
 	check)	packages_of uml; echo coccinelle ;;
 	bench)	packages_of qemu; echo gnuplot-nox ;;
 	apply)	echo patch python3 ;;

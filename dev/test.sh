@@ -4,7 +4,8 @@
 #
 #   dev/test.sh [PART]...      parts: apply series tools sim kunit pressure races
 #                              (all of these without PART); on demand: model,
-#                              kunit-rt, and races-long, an hour or RACES_SECONDS of races
+#                              sim-be64, kunit-full (every machine and checker),
+#                              and races-long, an hour or RACES_SECONDS of races
 #   dev/test.sh full           all, with what else is run on demand only
 #
 # A part's last line "N passed, N failed" counts; a part that fails without one
@@ -19,8 +20,9 @@ run_part() {
 	tools)	dev/test-percpu-stats.py ;;
 	sim)	dev/packages.sh source sim && linux && make -C tools/testing/percpu test ;;
 	model)	dev/packages.sh model && make -C tools/testing/percpu model ;;
-	kunit)	dev/packages.sh source uml qemu && linux && dev/kunit.sh ;;
-	kunit-rt)	dev/packages.sh source qemu && linux && dev/kunit.sh x86-rt x86-rt-page ;;
+	sim-be64) dev/packages.sh source be64 && linux && make -C tools/testing/percpu be64 ;;
+	kunit)	dev/packages.sh source && linux && dev/kunit.sh test ;;
+	kunit-full) dev/packages.sh source && linux && dev/kunit.sh full ;;
 	pressure)	dev/run.sh pressure ;;
 	races)	dev/run.sh races 60 ;;
 	races-long)	dev/run.sh races "${RACES_SECONDS:-3600}" ;;
@@ -30,9 +32,9 @@ run_part() {
 
 linux() { dev/get-linux.sh ${KERNEL:+"$KERNEL"}; }
 
-parts='apply series tools sim kunit pressure'
-[ $# -gt 0 ] || set -- $parts races
-[ "$*" != full ] || set -- $parts model kunit-rt races-long
+[ $# -gt 0 ] || set -- apply series tools sim kunit pressure races
+[ "$*" != full ] ||
+	set -- apply series tools sim sim-be64 model pressure kunit-full races-long
 mkdir -p build/test
 passed=0 failed=0 began=$(date +%s)
 for part; do
@@ -46,7 +48,7 @@ for part; do
 	# A part that died halfway, or that tested nothing, has failed too.
 	if [ -z "$count" ] || { [ "$status" != 0 ] && [ "$f" = 0 ]; }; then f=1; fi
 	passed=$((passed + ${p:-0})) failed=$((failed + $f))
-	results="${results:-}$(printf '%8s: %s passed, %s failed' "$part" "${p:-0}" "$f")
+	results="${results:-}$(printf '%10s: %s passed, %s failed' "$part" "${p:-0}" "$f")
 "
 done
 echo
