@@ -655,9 +655,17 @@ static void gfp_probe(void *data, struct page *page, unsigned int order, gfp_t g
 /* While the worker is stopped, chunks are made by those who need them. */
 static void worker_stop(void)
 {
+	unsigned int i;
+
 	settle();
 	WRITE_ONCE(pcpu_main.balance_enabled, false);
 	cancel_delayed_work_sync(&pcpu_main.balance_work);
+	/* As under pressure: rows that earlier requests made it keep go at once. */
+	for (i = 0; i < 100; i++) {
+		WRITE_ONCE(pcpu_main.balance_pressure, true);
+		if (!pcpu_balance_pass(&pcpu_main))
+			break;
+	}
 }
 
 static void worker_go_on(void *unused)
