@@ -616,7 +616,9 @@ static gfp_t gfp_effective(gfp_t gfp)
 /* A page of ours by its mask; those that slab takes have more bits. */
 static bool gfp_is_row(gfp_t gfp, unsigned int order)
 {
-	return on_km() ? order && (gfp & __GFP_NOMEMALLOC) : gfp & __GFP_HIGHMEM;
+	if (on_km())
+		return order && (gfp & (__GFP_NOMEMALLOC | __GFP_COMP)) == __GFP_NOMEMALLOC;
+	return gfp & __GFP_HIGHMEM;
 }
 
 static bool gfp_is_table(gfp_t gfp)
