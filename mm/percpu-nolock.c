@@ -43,11 +43,13 @@
 /**
  * struct pcpu_near - what keeps areas at hand on a CPU
  * @work: puts more of them there
- * @missed: A: a size that was missed, see pcpu_missed_pack(), or 0
+ * @missed: A: sizes that were missed, see pcpu_missed_pack(), or 0; by the bin that
+ *	they would have, so that none hides those of other bins, and the last one of
+ *	sizes that no bin keeps
  */
 struct pcpu_near {
 	struct irq_work work;
-	unsigned int missed;
+	unsigned int missed[PCPU_CACHE_BINS + 1];
 };
 
 /* Of pcpu_main; other allocators have none. */
@@ -71,6 +73,13 @@ static struct pcpu_want pcpu_missed_unpack(unsigned int missed)
 	};
 }
 
+static unsigned int pcpu_missed_index(struct pcpu_allocator *pa, const struct pcpu_want *want)
+{
+	if (want->size_bytes > READ_ONCE(pa->cache_max_bytes))
+		return PCPU_CACHE_BINS;
+	return hash_32(want->size_bytes >> PCPU_MIN_ALLOC_SHIFT, PCPU_CACHE_BIN_BITS);
+}
+
 /* Have this CPU's irq_work run; @want is what it shall put at hand, or NULL. */
 static void pcpu_near_kick(struct pcpu_allocator *pa, const struct pcpu_want *want)
 {
@@ -81,7 +90,7 @@ static void pcpu_near_kick(struct pcpu_allocator *pa, const struct pcpu_want *wa
 		return;
 	/* The latest wins: one that is missed again will say so. */
 	if (want)
-		WRITE_ONCE(near->missed, pcpu_missed_pack(want));
+		WRITE_ONCE(near->missed[pcpu_missed_index(pa, want)], pcpu_missed_pack(want));
 	irq_work_queue(&near->work);
 }
 
@@ -104,10 +113,13 @@ static void pcpu_near_work(struct irq_work *work)
 {
 	struct pcpu_near *near = container_of(work, struct pcpu_near, work);
 	struct pcpu_allocator *pa = &pcpu_main;
-	unsigned int missed = xchg(&near->missed, 0);
+	unsigned int i, missed;
 
-	if (missed)
-		pcpu_near_stock(pa, missed);
+	for (i = 0; i < ARRAY_SIZE(near->missed); i++) {
+		missed = READ_ONCE(near->missed[i]) ? xchg(&near->missed[i], 0) : 0;
+		if (missed)
+			pcpu_near_stock(pa, missed);
+	}
 	if (!llist_empty(&pa->pending))
 		pcpu_balance_kick(pa, true);
 	/* What was put at hand is to be looked after, even if its bin was drained since. */

@@ -121,6 +121,31 @@ TEST(nolock_every_context)
 	shutdown();
 }
 
+/* Sizes that are missed do not hide each other, not even one that cannot be had here. */
+TEST(nolock_many_sizes)
+{
+	static const size_t sizes[] = { 64, 8, 1024, 128, 4096, 256 };
+	unsigned int round, i, nr_failed = 0;
+	enum ctx ctx;
+
+	for (ctx = CTX_TASK; ctx < CTX_ANY_NR; ctx++) {
+		boot();
+		for (round = 0; round < 4; round++) {
+			nr_failed = 0;
+			for (i = 0; i < ARRAY_SIZE(sizes); i++)
+				nr_failed += !model_alloc_nolock(&objects[i], sizes[i], 8, 0, ctx) &&
+					     sizes[i] <= 2048;
+			for (i = 0; i < ARRAY_SIZE(sizes); i++)
+				if (objects[i].ptr)
+					model_free_nolock(&objects[i], ctx);
+			sim_run_due_work();
+		}
+		EXPECT_EQ(nr_failed, 0);
+		settle();
+		shutdown();
+	}
+}
+
 /* What is wrong is refused without a word, or, where it is a bad free, with one warning. */
 TEST(nolock_misuse)
 {
