@@ -313,13 +313,14 @@ static bool has_bin(unsigned int nr_slots)
 /* In each window that a free has, in turn. */
 TEST(cache_bin_changes_while_put)
 {
-	unsigned int nr_slots = 17, window, nr_strays = 0;
+	unsigned int nr_slots = 17, i, nr_strays = 0;
 	struct object small, large, next;
 
 	while (hash_32(nr_slots, PCPU_CACHE_BIN_BITS) != hash_32(16, PCPU_CACHE_BIN_BITS))
 		nr_slots++;
 	taken_over_bytes = 4 * nr_slots;
-	for (window = 0; window < 8; window++) {
+	/* Each window several times: on which CPU one runs there is left to chance. */
+	for (i = 0; i < 6 * 8; i++) {
 		/* No bin has a size yet. */
 		memset(pcpu_caches, 0, sizeof(pcpu_caches));
 		boot_with_cache(NR_CPUS_HERE);
@@ -329,7 +330,7 @@ TEST(cache_bin_changes_while_put)
 		/* What takes the small one's place for a large one overlaps this. */
 		EXPECT(model_alloc(&next, 4, 4, false, GFP_KERNEL, CTX_TASK));
 		EXPECT_EQ(address(&next), address(&small) + 64);
-		windows_until = window;
+		windows_until = i % 8;
 		sim.on_window = take_over;
 		model_free(&small, CTX_TASK);
 		sim.on_window = NULL;
