@@ -151,4 +151,213 @@ struct vmap_space_stats {
 
 void vmap_space_read_stats(struct vmap_space_stats *stats);
 
+/* ---- ranges (vmalloc-range.c) --------------------------------------------------- */
+
+/**
+ * struct vmap_ranges - all address space, in two trees sorted by address
+ * @lock: L, see the top of this file
+ * @seq: writers of @busy
+ * @free: L: free ranges, no two of them touch; subtree_max_size is the size of the
+ *	largest in the subtree
+ * @busy: R: areas that lie in no segment, and segments
+ * @nr_fits: L: see struct vmap_space_stats
+ */
+struct vmap_ranges {
+	spinlock_t lock;
+	seqcount_spinlock_t seq;
+	struct rb_root free;
+	struct rb_root busy;
+	unsigned long nr_fits[VMAP_NR_FITS];
+};
+
+/**
+ * struct vmap_fit - a place for an area
+ * @range: the free range that it lies in, or NULL if there is none
+ * @start: its first address
+ * @end: the first address behind it
+ */
+struct vmap_fit {
+	struct vmap_area *range;
+	unsigned long start;
+	unsigned long end;
+};
+
+extern struct vmap_ranges vmap_ranges;
+
+static inline unsigned long vmap_area_bytes(const struct vmap_area *va)
+{
+	return va->va_end - va->va_start;
+}
+
+void __init vmap_range_init(struct vm_struct *early_list);
+struct vmap_area *vmap_descriptor_alloc(gfp_t gfp, int node);
+void vmap_descriptor_free(struct vmap_area *va);
+void vmap_descriptor_free_list(struct list_head *descriptors);
+struct vmap_area * __must_check vmap_preload(gfp_t gfp, int node);
+void vmap_preload_end(struct list_head *spares, gfp_t gfp, int node);
+void vmap_preload_read_stats(struct vmap_space_stats *stats);
+
+enum vmap_fit_kind vmap_fit_kind(const struct vmap_fit *fit);
+void vmap_range_take(const struct vmap_fit *fit, struct list_head *spares);
+void vmap_range_link(struct vmap_area *va);
+struct vmap_area *vmap_range_free_below(unsigned long addr);
+int vmap_range_alloc(const struct vmap_request *req, struct vmap_area *va);
+struct vmap_area *vmap_range_find(unsigned long addr);
+struct vmap_area *vmap_range_next(unsigned long addr);
+struct vmap_area *vmap_range_unlink(unsigned long addr);
+void vmap_range_unlink_area(struct vmap_area *va);
+void vmap_range_free(struct list_head *areas);
+
+/* ---- segments (vmalloc-segment.c) ----------------------------------------------- */
+
+#define VMAP_SEGMENT_GRANULES	512
+#define VMAP_SEGMENT_CHAINS	32
+#define VMAP_SEGMENT_BINS	10	/* 1, 2, 4 ... 512 granules */
+#define VMAP_NR_CLASSES		2
+
+/**
+ * struct vmap_segment - a stretch of address space that is shared out by bitmap
+ * @start: I: a multiple of its size
+ * @class: I: of its granules
+ * @node: I: whom it belongs to
+ * @range: I: the busy range that it is
+ * @hash: R (H): by address
+ * @link: N: in the bin of its node that @bound says; empty if it has no room
+ * @lazy_link: N: if it has lazy granules, or flushing ones
+ * @bound: N: no run of free granules is longer
+ * @hint: N: where the next search begins
+ * @nr_busy: N: granules that are not free
+ * @busy: N: a set bit is a granule that is not free: in use, held, lazy, flushing
+ * @lazy: N: of those, freed and not yet flushed
+ * @flushing: N: of those, known to the purge that runs
+ * @starts: N: a set bit is the first granule of an area that can be found
+ * @areas: N: these areas, chained by list.next, in one chain those that start in
+ *	the same part of the segment
+ * @rcu: for freeing
+ */
+struct vmap_segment {
+	unsigned long start;
+	unsigned int class;
+	struct vmap_node *node;
+	struct vmap_area *range;
+	struct hlist_node hash;
+	struct list_head link;
+	struct list_head lazy_link;
+	unsigned int bound;
+	unsigned int hint;
+	unsigned int nr_busy;
+	DECLARE_BITMAP(busy, VMAP_SEGMENT_GRANULES);
+	DECLARE_BITMAP(lazy, VMAP_SEGMENT_GRANULES);
+	DECLARE_BITMAP(flushing, VMAP_SEGMENT_GRANULES);
+	DECLARE_BITMAP(starts, VMAP_SEGMENT_GRANULES);
+	struct list_head *areas[VMAP_SEGMENT_CHAINS];
+	struct rcu_head rcu;
+};
+
+/**
+ * struct vmap_bins - segments of one class, by the longest run that they may have
+ * @filled: N: a set bit is a bin that has some
+ * @bin: N: bin i has those whose bound is 2^i to 2^(i+1) - 1
+ * @nr_empty: N: segments without a busy granule
+ */
+struct vmap_bins {
+	unsigned long filled;
+	struct list_head bin[VMAP_SEGMENT_BINS];
+	unsigned int nr_empty;
+};
+
+/**
+ * struct vmap_node - a part of the segments, and what CPUs of this node freed
+ * @lock: N, see the top of this file
+ * @bins: N: segments that may have room
+ * @spares: N: descriptors at hand, chained by list.next
+ * @nr_spares: N: how many
+ * @lazy_pages: N: freed, and not yet in vmap_lazy_pages
+ * @lazy_segments: N: segments with lazy granules
+ * @flush_segments: N: segments with flushing granules
+ * @lazy_ranges: N: areas that lie in no segment, freed and not yet flushed
+ * @nr_areas: N: areas ever taken from its segments
+ * @nr_segments: N: segments that it has
+ */
+struct vmap_node {
+	spinlock_t lock;
+	struct vmap_bins bins[VMAP_NR_CLASSES];
+	struct list_head *spares;
+	unsigned int nr_spares;
+	unsigned long lazy_pages;
+	struct list_head lazy_segments;
+	struct list_head flush_segments;
+	struct list_head lazy_ranges;
+	unsigned long nr_areas;
+	unsigned long nr_segments;
+} ____cacheline_aligned_in_smp;
+
+extern struct vmap_node *vmap_nodes;
+extern unsigned int nr_vmap_nodes;
+
+#define for_each_vmap_node(vn)						\
+	for ((vn) = vmap_nodes; (vn) < vmap_nodes + nr_vmap_nodes; (vn)++)
+
+static inline struct vmap_node *vmap_this_node(void)
+{
+	/* A CPU that the task leaves at once serves as well. */
+	return &vmap_nodes[raw_smp_processor_id() % nr_vmap_nodes];
+}
+
+static inline unsigned int vmap_class_shift(unsigned int class)
+{
+	return PAGE_SHIFT + 4 * class;
+}
+
+static inline unsigned long vmap_class_bytes(unsigned int class)
+{
+	return (unsigned long)VMAP_SEGMENT_GRANULES << vmap_class_shift(class);
+}
+
+static inline unsigned int vmap_segment_granule(const struct vmap_segment *seg,
+						unsigned long addr)
+{
+	return (addr - seg->start) >> vmap_class_shift(seg->class);
+}
+
+static inline unsigned long vmap_granule_addr(const struct vmap_segment *seg,
+					      unsigned long granule)
+{
+	return seg->start + (granule << vmap_class_shift(seg->class));
+}
+
+/* Areas in a segment, and its range, point to it by their list.prev. */
+static inline struct vmap_segment *vmap_area_segment(const struct vmap_area *va)
+{
+	return container_of(va->list.prev, struct vmap_segment, link);
+}
+
+void __init vmap_segment_init(void);
+struct vmap_area *vmap_segment_alloc(const struct vmap_request *req);
+struct vmap_area *vmap_segment_alloc_window(const struct vmap_request *req);
+struct vmap_segment *vmap_segment_at(unsigned long addr);
+struct vmap_area *vmap_segment_find(struct vmap_segment *seg, unsigned long addr);
+void vmap_segment_unlink(struct vmap_segment *seg, struct vmap_area *va);
+struct vmap_area *vmap_segment_free(struct vmap_area *va, bool lazy);
+int vmap_segment_walk(struct vmap_segment *seg, unsigned long addr, vmap_area_fn fn,
+		      void *data);
+void vmap_segment_walk_lazy(struct vmap_segment *seg, vmap_lazy_fn fn, void *data);
+void vmap_segment_reuse(struct vmap_segment *seg);
+void vmap_segment_detach(struct vmap_segment *seg);
+void vmap_segment_destroy(struct vmap_segment *seg, struct list_head *ranges);
+bool vmap_node_put_spare(struct vmap_node *vn, struct vmap_area *va);
+struct vmap_area *vmap_node_get_spare(struct vmap_node *vn);
+
+/* ---- inside of purge, and the rest ------------------------------------------------ */
+
+void __init vmap_purge_init(void);
+void vmap_purge_note_lazy(struct vmap_node *vn, unsigned long nr_pages);
+void vmap_purge_check(unsigned long addr);
+void vmap_purge_read_stats(struct vmap_space_stats *stats);
+bool vmap_purge_make_room(bool *purged);
+
+#if defined(CONFIG_DEBUG_VM) || IS_ENABLED(CONFIG_KUNIT)
+bool vmap_space_validate(void);
+#endif
+
 #endif /* _MM_VMALLOC_INTERNAL_H */

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vmalloc-percpu.c - congruent areas, for the chunks of the percpu allocator
+ *
+ * A chunk has an area for each group of CPUs, at the same distances from each
+ * other as in every other chunk.  They are sought from the top of the vmalloc
+ * window downwards, away from everybody else, and are taken all or none under
+ * one hold of the lock of the ranges.
+ *
+ * Each of these areas may lie in the middle of a free range, and then needs a
+ * second descriptor.  How many do is known once a place was found; what is
+ * missing is allocated without the lock, and the search repeated.  The usual
+ * chunk lies at the end of a free range and needs none.
+ */
+#include "vmalloc-internal.h"
+
+#ifdef CONFIG_SMP
+
+/**
+ * struct congruent - areas that are sought
+ * @offsets: of each, from the base
+ * @bytes: size of each
+ * @nr: how many
+ * @last: which one has the highest offset
+ * @align: of the base, and of all offsets and sizes
+ * @gfp: mask of the caller
+ * @base: where they were found, if they were
+ * @areas: their descriptors
+ * @vms: what the caller gets
+ * @spares: second descriptors
+ * @nr_spares: how many
+ */
+struct congruent {
+	const unsigned long *offsets;
+	const size_t *bytes;
+	int nr;
+	int last;
+	size_t align;
+	gfp_t gfp;
+	unsigned long base;
+	struct vmap_area **areas;
+	struct vm_struct **vms;
+	struct list_head spares;
+	int nr_spares;
+};
+
+static unsigned long span_bytes(const struct congruent *con)
+{
+	return con->offsets[con->last] + con->bytes[con->last];
+}
+
+/* ---- what is asked for ---------------------------------------------------------- */
+
+/* Finds the last area, too. */
+static void check_areas(struct congruent *con)
+{
+	unsigned long start, end;
+	int i, j;
+
+	BUG_ON(offset_in_page(con->align) || !is_power_of_2(con->align));
+	for (i = 0; i < con->nr; i++) {
+		start = con->offsets[i];
+		end = start + con->bytes[i];
+		BUG_ON(!IS_ALIGNED(start, con->align) || !IS_ALIGNED(end, con->align));
+		if (start > con->offsets[con->last])
+			con->last = i;
+		for (j = i + 1; j < con->nr; j++)
+			BUG_ON(con->offsets[j] < end &&
+			       start < con->offsets[j] + con->bytes[j]);
+	}
+}
+
+static void free_memory(struct congruent *con)
+{
+	int i;
+
+	for (i = 0; i < con->nr && con->areas && con->vms; i++) {
+		if (con->areas[i])
+			vmap_descriptor_free(con->areas[i]);
+		kfree(con->vms[i]);
+	}
+	kfree(con->areas);
+	kfree(con->vms);
+}
+
+static bool get_memory(struct congruent *con)
+{
+	int i;
+
+	con->areas = kcalloc(con->nr, sizeof(*con->areas), con->gfp);
+	con->vms = kcalloc(con->nr, sizeof(*con->vms), con->gfp);
+	if (!con->areas || !con->vms)
+		return false;
+	for (i = 0; i < con->nr; i++) {
+		con->areas[i] = vmap_descriptor_alloc(con->gfp, NUMA_NO_NODE);
+		con->vms[i] = kzalloc(sizeof(*con->vms[i]), con->gfp);
+		if (!con->areas[i] || !con->vms[i])
+			return false;
+	}
+	return true;
+}
+
+/* ---- the search -------------------------------------------------------------------- */
+
+/*
+ * The highest base, at most @base, where area @i lies in one free range.  Returns 0
+ * if there is none.
+ */
+static unsigned long highest_base(const struct congruent *con, int i, unsigned long base)
+{
+	unsigned long offset = con->offsets[i], bytes = con->bytes[i], end = base + offset + bytes;
+	struct vmap_area *range = vmap_range_free_below(end);
+	unsigned long start;
+
+	while (range) {
+		end = ALIGN_DOWN(min(end, range->va_end), con->align);
+		/* Below offset + bytes there is no base. */
+		if (end < offset + bytes)
+			return 0;
+		start = end - bytes;
+		if (start >= range->va_start && start < end)
+			return start - offset;
+		end = range->va_start;
+		range = vmap_range_free_below(end);
+	}
+	return 0;
+}
+
+/* From the top down: whoever does not fit pulls the base down, until all fit. */
+static bool find_base(struct congruent *con)
+{
+	unsigned long low = ALIGN(VMALLOC_START, con->align);
+	unsigned long base = ALIGN_DOWN(VMALLOC_END, con->align) - span_bytes(con);
+	unsigned long lower;
+	int i = con->last, nr_fit = 0;
+
+	while (nr_fit < con->nr) {
+		lower = highest_base(con, i, base);
+		if (!lower || lower < low)
+			return false;
+		nr_fit = lower == base ? nr_fit + 1 : 1;
+		base = lower;
+		i = i ? i - 1 : con->nr - 1;
+	}
+	con->base = base;
+	return true;
+}
+
+static struct vmap_fit fit_of(const struct congruent *con, int i)
+{
+	struct vmap_fit fit = { .start = con->base + con->offsets[i] };
+
+	fit.end = fit.start + con->bytes[i];
+	fit.range = vmap_range_free_below(fit.end);
+	return fit;
+}
+
+/* ---- all or none ---------------------------------------------------------------------- */
+
+static void take_areas(struct congruent *con)
+{
+	struct vmap_area *va;
+	struct vm_struct *vm;
+	struct vmap_fit fit;
+	int i;
+
+	for (i = 0; i < con->nr; i++) {
+		fit = fit_of(con, i);
+		vmap_range_take(&fit, &con->spares);
+		va = con->areas[i];
+		vm = con->vms[i];
+		va->va_start = fit.start;
+		va->va_end = fit.end;
+		va->flags = 0;
+		va->vm = vm;
+		vm->flags = VM_ALLOC;
+		vm->addr = (void *)fit.start;
+		vm->size = con->bytes[i];
+		vm->requested_size = con->bytes[i];
+		vm->caller = pcpu_get_vm_areas;
+		vmap_range_link(va);
+	}
+}
+
+/*
+ * Two areas can lie in one free range, so each may split what the one before it
+ * left: with one spare for each, none can be missing.  A single area, which is the
+ * usual number, needs it in the middle of a range only.
+ */
+static bool needs_spares(const struct congruent *con)
+{
+	struct vmap_fit fit;
+
+	if (con->nr > 1)
+		return con->nr_spares < con->nr;
+	fit = fit_of(con, 0);
+	return vmap_fit_kind(&fit) == VMAP_FIT_MIDDLE && !con->nr_spares;
+}
+
+/* 0, -ENOENT, or -EAGAIN if spares are missing. */
+static int try_areas(struct congruent *con)
+{
+	guard(spinlock)(&vmap_ranges.lock);
+	if (!find_base(con))
+		return -ENOENT;
+	if (needs_spares(con))
+		return -EAGAIN;
+	take_areas(con);
+	return 0;
+}
+
+static bool get_spares(struct congruent *con)
+{
+	struct vmap_area *va;
+
+	while (con->nr_spares < con->nr) {
+		va = vmap_preload(con->gfp, NUMA_NO_NODE);
+		if (!va)
+			return false;
+		list_add(&va->list, &con->spares);
+		con->nr_spares++;
+	}
+	return true;
+}
+
+static bool find_and_take(struct congruent *con)
+{
+	bool purged = false;
+	int ret;
+
+	for (;;) {
+		ret = try_areas(con);
+		if (!ret)
+			return true;
+		if (ret == -EAGAIN) {
+			if (!get_spares(con))
+				return false;
+			continue;
+		}
+		if (purged || !gfpflags_allow_blocking(con->gfp))
+			return false;
+		vmap_purge_make_room(&purged);
+	}
+}
+
+static bool populate_shadow(struct congruent *con)
+{
+	int i;
+
+	for (i = 0; i < con->nr; i++)
+		if (kasan_populate_vmalloc(con->areas[i]->va_start, con->bytes[i], con->gfp))
+			return false;
+	return true;
+}
+
+/* Shadow of what was populated stays with the addresses, for the next user. */
+static void give_areas(struct congruent *con)
+{
+	LIST_HEAD(areas);
+	int i;
+
+	spin_lock(&vmap_ranges.lock);
+	for (i = 0; i < con->nr; i++) {
+		vmap_range_unlink_area(con->areas[i]);
+		list_add(&con->areas[i]->list, &areas);
+		con->areas[i] = NULL;
+	}
+	spin_unlock(&vmap_ranges.lock);
+	vmap_range_free(&areas);
+}
+
+/**
+ * pcpu_get_vm_areas - allocate congruent areas of address space
+ * @offsets: of each area, from a base that is the same for all
+ * @sizes: of each area, in bytes
+ * @nr_vms: number of areas
+ * @align: alignment of the base; all offsets and sizes are multiples of it
+ * @gfp: limits for descriptors and KASAN's shadow
+ *
+ * Without guard pages. Nothing is mapped yet.
+ *
+ * Return: an array of @nr_vms areas for pcpu_free_vm_areas(), or NULL
+ */
+struct vm_struct **pcpu_get_vm_areas(const unsigned long *offsets, const size_t *sizes,
+				     int nr_vms, size_t align, gfp_t gfp)
+{
+	struct congruent con = {
+		.offsets = offsets, .bytes = sizes, .nr = nr_vms, .align = align, .gfp = gfp,
+		.spares = LIST_HEAD_INIT(con.spares),
+	};
+
+	check_areas(&con);
+	if (WARN_ON(ALIGN_DOWN(VMALLOC_END, align) - ALIGN(VMALLOC_START, align) <
+		    span_bytes(&con)))
+		return NULL;
+	if (!get_memory(&con) || !find_and_take(&con))
+		goto fail;
+	vmap_preload_end(&con.spares, gfp, NUMA_NO_NODE);
+	if (!populate_shadow(&con)) {
+		give_areas(&con);
+		goto fail;
+	}
+	/* What has HW tags is not VM_ALLOC alone; see __kasan_unpoison_vmalloc(). */
+	kasan_unpoison_vmap_areas(con.vms, nr_vms, KASAN_VMALLOC_PROT_NORMAL);
+	kfree(con.areas);
+	return con.vms;
+fail:
+	vmap_descriptor_free_list(&con.spares);
+	free_memory(&con);
+	return NULL;
+}
+
+/**
+ * pcpu_free_vm_areas - free congruent areas
+ * @vms: what pcpu_get_vm_areas() gave
+ * @nr_vms: number of areas
+ */
+void pcpu_free_vm_areas(struct vm_struct **vms, int nr_vms)
+{
+	int i;
+
+	for (i = 0; i < nr_vms; i++)
+		free_vm_area(vms[i]);
+	kfree(vms);
+}
+
+#endif /* CONFIG_SMP */

@@ -1,0 +1,687 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vmalloc-segment.c - small areas anywhere in the vmalloc window
+ *
+ * Nearly all areas are of this kind.  A segment is a busy range that is shared
+ * out by bitmap: no tree is searched or changed.  Each segment belongs to a node,
+ * that of the CPU which first needed it, and is looked after under that node's
+ * lock, so CPUs do not meet but to free each other's areas.  Freed areas leave
+ * only set bits behind: their descriptors serve again at once.
+ *
+ * A lookup finds the segment in a hash, by address; there, the bitmap of first
+ * granules leads to the area, also from an address inside it.
+ */
+#include "vmalloc-internal.h"
+
+/* Segments in one bin that a search looks at. */
+#define VMAP_SEGMENT_TRIES	8
+/* Descriptors that a node keeps at hand. */
+#define VMAP_NODE_SPARES	64
+/* Areas of up to this part of a segment are taken from one. */
+#define VMAP_SEGMENT_MOST	(VMAP_SEGMENT_GRANULES / 4)
+/* A class is used where its segments are this small a part of the window. */
+#define VMAP_WINDOW_PART	64
+
+#define VMAP_HASH_BITS_MIN	6
+#define VMAP_HASH_BITS_MAX	16
+
+static struct vmap_node first_node;
+struct vmap_node *vmap_nodes = &first_node;
+unsigned int nr_vmap_nodes __read_mostly = 1;
+
+static struct hlist_head few_buckets[1 << VMAP_HASH_BITS_MIN];
+static struct hlist_head *buckets __ro_after_init = few_buckets;
+static unsigned int bucket_bits __ro_after_init = VMAP_HASH_BITS_MIN;
+static DEFINE_SPINLOCK(vmap_segment_hash_lock);
+
+static struct kmem_cache *vmap_segment_cache __ro_after_init;
+static unsigned int nr_classes __ro_after_init;
+
+/* What is looked for in a segment. */
+struct vmap_place {
+	unsigned int class;
+	unsigned int nr;
+	unsigned int align;
+};
+
+/* ---- which segment lies where -------------------------------------------------- */
+
+static struct hlist_head *bucket_of(unsigned long addr, unsigned int class)
+{
+	unsigned long index = addr / vmap_class_bytes(class);
+
+	return &buckets[hash_long(index * VMAP_NR_CLASSES + class, bucket_bits)];
+}
+
+/**
+ * vmap_segment_at - find the segment at an address
+ * @addr: the address
+ *
+ * The caller is in an RCU read-side section, which keeps the segment in memory.
+ *
+ * Return: a segment, or NULL
+ */
+struct vmap_segment *vmap_segment_at(unsigned long addr)
+{
+	struct vmap_segment *seg;
+	unsigned int class;
+
+	for (class = 0; class < nr_classes; class++)
+		hlist_for_each_entry_rcu(seg, bucket_of(addr, class), hash)
+			if (seg->class == class &&
+			    addr - seg->start < vmap_class_bytes(class))
+				return seg;
+	return NULL;
+}
+
+/* ---- bins -------------------------------------------------------------------------- */
+
+static void bin_remove(struct vmap_segment *seg)
+{
+	struct vmap_bins *bins = &seg->node->bins[seg->class];
+	unsigned int bin;
+
+	if (list_empty(&seg->link))
+		return;
+	bin = ilog2(seg->bound);
+	list_del_init(&seg->link);
+	if (list_empty(&bins->bin[bin]))
+		bins->filled &= ~BIT(bin);
+}
+
+/* No run of free granules is longer than @bound. */
+static void set_bound(struct vmap_segment *seg, unsigned int bound)
+{
+	struct vmap_bins *bins = &seg->node->bins[seg->class];
+
+	lockdep_assert_held(&seg->node->lock);
+	bin_remove(seg);
+	seg->bound = bound;
+	if (!bound)
+		return;
+	list_add(&seg->link, &bins->bin[ilog2(bound)]);
+	bins->filled |= BIT(ilog2(bound));
+}
+
+/* ---- descriptors at hand ------------------------------------------------------------ */
+
+/**
+ * vmap_node_get_spare - get a descriptor that is at hand
+ * @vn: the node, locked
+ *
+ * Return: the descriptor, or NULL
+ */
+struct vmap_area *vmap_node_get_spare(struct vmap_node *vn)
+{
+	struct vmap_area *va;
+
+	lockdep_assert_held(&vn->lock);
+	if (!vn->spares)
+		return NULL;
+	va = list_entry(vn->spares, struct vmap_area, list);
+	vn->spares = va->list.next;
+	vn->nr_spares--;
+	return va;
+}
+
+/**
+ * vmap_node_put_spare - keep a descriptor at hand
+ * @vn: the node, locked
+ * @va: the descriptor
+ *
+ * Return: false if there are enough
+ */
+bool vmap_node_put_spare(struct vmap_node *vn, struct vmap_area *va)
+{
+	lockdep_assert_held(&vn->lock);
+	if (vn->nr_spares >= VMAP_NODE_SPARES)
+		return false;
+	va->list.next = vn->spares;
+	vn->spares = &va->list;
+	vn->nr_spares++;
+	return true;
+}
+
+/* ---- areas in a segment ---------------------------------------------------------------- */
+
+static struct list_head **chain_of(struct vmap_segment *seg, unsigned int granule)
+{
+	return &seg->areas[granule / (VMAP_SEGMENT_GRANULES / VMAP_SEGMENT_CHAINS)];
+}
+
+static unsigned int nr_granules(const struct vmap_segment *seg, const struct vmap_area *va)
+{
+	unsigned int shift = vmap_class_shift(seg->class);
+
+	return (vmap_area_bytes(va) + BIT(shift) - 1) >> shift;
+}
+
+/* Where does it fit?  VMAP_SEGMENT_GRANULES or more: nowhere. */
+static unsigned int find_room(const struct vmap_segment *seg, const struct vmap_place *place)
+{
+	unsigned long at;
+
+	at = bitmap_find_next_zero_area(seg->busy, VMAP_SEGMENT_GRANULES, seg->hint,
+					place->nr, place->align - 1);
+	if (at >= VMAP_SEGMENT_GRANULES && seg->hint)
+		at = bitmap_find_next_zero_area(seg->busy, VMAP_SEGMENT_GRANULES, 0,
+						place->nr, place->align - 1);
+	return at;
+}
+
+static void take_room(struct vmap_segment *seg, const struct vmap_request *req,
+		      unsigned int at, unsigned int nr, struct vmap_area *va)
+{
+	struct list_head **chain = chain_of(seg, at);
+
+	lockdep_assert_held(&seg->node->lock);
+	if (!seg->nr_busy)
+		seg->node->bins[seg->class].nr_empty--;
+	bitmap_set(seg->busy, at, nr);
+	__set_bit(at, seg->starts);
+	seg->nr_busy += nr;
+	seg->hint = at + nr;
+	seg->node->nr_areas++;
+
+	va->va_start = vmap_granule_addr(seg, at);
+	va->va_end = va->va_start + req->size_bytes;
+	va->flags = req->va_flags | VMAP_IN_SEGMENT;
+	va->vm = req->vm;
+	if (req->vm) {
+		req->vm->addr = (void *)va->va_start;
+		req->vm->size = req->size_bytes;
+	}
+	va->list.prev = &seg->link;
+	va->list.next = *chain;
+	*chain = &va->list;
+}
+
+/* The area that starts at a granule that is marked so. */
+static struct vmap_area *area_from(struct vmap_segment *seg, unsigned int granule)
+{
+	unsigned long addr = vmap_granule_addr(seg, granule);
+	struct list_head *at;
+
+	for (at = *chain_of(seg, granule); at; at = at->next)
+		if (list_entry(at, struct vmap_area, list)->va_start == addr)
+			return list_entry(at, struct vmap_area, list);
+	return NULL;
+}
+
+/* The last granule up to @granule where an area starts, or one too large. */
+static unsigned int start_before(const struct vmap_segment *seg, unsigned int granule)
+{
+	unsigned int word = BIT_WORD(granule);
+	unsigned long bits = seg->starts[word] & (~0UL >> (BITS_PER_LONG - 1 -
+							   granule % BITS_PER_LONG));
+
+	while (!bits) {
+		if (!word--)
+			return VMAP_SEGMENT_GRANULES;
+		bits = seg->starts[word];
+	}
+	return word * BITS_PER_LONG + __fls(bits);
+}
+
+/**
+ * vmap_segment_find - find the area at an address
+ * @seg: the segment that has this address, its node locked
+ * @addr: the address
+ *
+ * Return: the area, or NULL
+ */
+struct vmap_area *vmap_segment_find(struct vmap_segment *seg, unsigned long addr)
+{
+	unsigned int granule = start_before(seg, vmap_segment_granule(seg, addr));
+	struct vmap_area *va;
+
+	lockdep_assert_held(&seg->node->lock);
+	if (granule >= VMAP_SEGMENT_GRANULES)
+		return NULL;
+	va = area_from(seg, granule);
+	return va && addr < va->va_end ? va : NULL;
+}
+
+/**
+ * vmap_segment_unlink - let an area be found no more
+ * @seg: where it lies, its node locked
+ * @va: the area
+ */
+void vmap_segment_unlink(struct vmap_segment *seg, struct vmap_area *va)
+{
+	unsigned int granule = vmap_segment_granule(seg, va->va_start);
+	struct list_head **at = chain_of(seg, granule);
+
+	lockdep_assert_held(&seg->node->lock);
+	while (*at != &va->list)
+		at = &(*at)->next;
+	*at = va->list.next;
+	__clear_bit(granule, seg->starts);
+}
+
+/* These granules can be taken again. */
+static void give_room(struct vmap_segment *seg, unsigned int nr)
+{
+	seg->nr_busy -= nr;
+	if (!seg->nr_busy)
+		seg->node->bins[seg->class].nr_empty++;
+	seg->hint = 0;
+	/* No run is longer than all that is free; a search that fails says more. */
+	set_bound(seg, VMAP_SEGMENT_GRANULES - seg->nr_busy);
+}
+
+/**
+ * vmap_segment_free - give back an area that was unlinked
+ * @va: the area
+ * @lazy: a TLB may know it: it waits for the next purge. Otherwise its addresses
+ *	can be used at once.
+ *
+ * Return: the descriptor if nobody needs it any more, else NULL
+ */
+struct vmap_area *vmap_segment_free(struct vmap_area *va, bool lazy)
+{
+	struct vmap_segment *seg = vmap_area_segment(va);
+	unsigned int granule = vmap_segment_granule(seg, va->va_start);
+	unsigned int nr = nr_granules(seg, va);
+	struct vmap_node *vn = seg->node;
+	bool kept;
+
+	spin_lock(&vn->lock);
+	if (lazy) {
+		bitmap_set(seg->lazy, granule, nr);
+		if (list_empty(&seg->lazy_link))
+			list_add(&seg->lazy_link, &vn->lazy_segments);
+		vmap_purge_note_lazy(vn, (unsigned long)nr <<
+					 (vmap_class_shift(seg->class) - PAGE_SHIFT));
+	} else {
+		bitmap_clear(seg->busy, granule, nr);
+		give_room(seg, nr);
+	}
+	kept = vmap_node_put_spare(vn, va);
+	spin_unlock(&vn->lock);
+	return kept ? NULL : va;
+}
+
+/**
+ * vmap_segment_walk - visit the areas of a segment, by address
+ * @seg: the segment, which RCU keeps in memory
+ * @addr: areas that end behind this address
+ * @fn: called with the node locked
+ * @data: for @fn
+ *
+ * Return: what @fn returned
+ */
+int vmap_segment_walk(struct vmap_segment *seg, unsigned long addr, vmap_area_fn fn,
+		      void *data)
+{
+	unsigned int granule;
+	struct vmap_area *va;
+	int ret = 0;
+
+	spin_lock(&seg->node->lock);
+	for_each_set_bit(granule, seg->starts, VMAP_SEGMENT_GRANULES) {
+		va = area_from(seg, granule);
+		ret = va && va->va_end > addr ? fn(va, data) : 0;
+		if (ret)
+			break;
+	}
+	spin_unlock(&seg->node->lock);
+	return ret;
+}
+
+/**
+ * vmap_segment_walk_lazy - visit what was freed, by address
+ * @seg: the segment, its node locked
+ * @fn: called for each run of lazy granules
+ * @data: for @fn
+ */
+void vmap_segment_walk_lazy(struct vmap_segment *seg, vmap_lazy_fn fn, void *data)
+{
+	unsigned long first, end = 0;
+
+	lockdep_assert_held(&seg->node->lock);
+	for (;;) {
+		first = find_next_bit(seg->lazy, VMAP_SEGMENT_GRANULES, end);
+		if (first >= VMAP_SEGMENT_GRANULES)
+			break;
+		end = find_next_zero_bit(seg->lazy, VMAP_SEGMENT_GRANULES, first);
+		fn(vmap_granule_addr(seg, first), vmap_granule_addr(seg, end), data);
+	}
+}
+
+/* ---- segments come ----------------------------------------------------------------------- */
+
+static void hash_add(struct vmap_segment *seg)
+{
+	spin_lock(&vmap_segment_hash_lock);
+	hlist_add_head_rcu(&seg->hash, bucket_of(seg->start, seg->class));
+	spin_unlock(&vmap_segment_hash_lock);
+}
+
+/* Not in a bin yet: nobody else can take from it. */
+static struct vmap_segment *segment_create(const struct vmap_request *want,
+					   unsigned int class, struct vmap_node *vn)
+{
+	struct vmap_request req = *want;
+	struct vmap_segment *seg;
+	struct vmap_area *range;
+
+	seg = kmem_cache_alloc_node(vmap_segment_cache,
+				    (want->gfp & GFP_RECLAIM_MASK) | __GFP_ZERO, want->node);
+	range = seg ? vmap_descriptor_alloc(want->gfp, want->node) : NULL;
+	if (!range)
+		goto fail;
+	seg->class = class;
+	seg->node = vn;
+	seg->range = range;
+	INIT_LIST_HEAD(&seg->link);
+	INIT_LIST_HEAD(&seg->lazy_link);
+	range->flags = VMAP_SEGMENT;
+	range->vm = NULL;
+	range->list.prev = &seg->link;
+	req.size_bytes = vmap_class_bytes(class);
+	req.align_bytes = req.size_bytes;
+	req.vm = NULL;
+	/* It can be walked from here on: nothing in it is free, nothing in use. */
+	bitmap_fill(seg->busy, VMAP_SEGMENT_GRANULES);
+	if (vmap_range_alloc(&req, range))
+		goto fail;
+	hash_add(seg);
+	return seg;
+fail:
+	if (range)
+		vmap_descriptor_free(range);
+	if (seg)
+		kmem_cache_free(vmap_segment_cache, seg);
+	return NULL;
+}
+
+static void segment_open(struct vmap_segment *seg)
+{
+	seg->node->nr_segments++;
+	seg->node->bins[seg->class].nr_empty++;
+	bitmap_zero(seg->busy, VMAP_SEGMENT_GRANULES);
+	set_bound(seg, VMAP_SEGMENT_GRANULES);
+}
+
+/* ---- allocate ----------------------------------------------------------------------------- */
+
+/* Take from any segment of the node: first from those where it fits least well. */
+static bool take_from_node(struct vmap_node *vn, const struct vmap_request *req,
+			   const struct vmap_place *place, struct vmap_area *va)
+{
+	struct vmap_bins *bins = &vn->bins[place->class];
+	unsigned int bin = ilog2(place->nr), tries, at;
+	struct vmap_segment *seg, *ahead;
+
+	for_each_set_bit_from(bin, &bins->filled, VMAP_SEGMENT_BINS) {
+		tries = VMAP_SEGMENT_TRIES;
+		list_for_each_entry_safe(seg, ahead, &bins->bin[bin], link) {
+			at = seg->bound < place->nr ? VMAP_SEGMENT_GRANULES :
+						      find_room(seg, place);
+			if (at < VMAP_SEGMENT_GRANULES) {
+				take_room(seg, req, at, place->nr, va);
+				return true;
+			}
+			if (seg->bound >= place->nr && place->align == 1)
+				set_bound(seg, place->nr - 1);
+			if (!--tries)
+				break;
+		}
+	}
+	return false;
+}
+
+/* Which class serves this?  False: none. */
+static bool choose_place(const struct vmap_request *req, struct vmap_place *place)
+{
+	unsigned int class, shift;
+	unsigned long nr;
+
+	if (req->start != VMALLOC_START || req->end != VMALLOC_END)
+		return false;
+	for (class = 0; class < nr_classes; class++) {
+		shift = vmap_class_shift(class);
+		nr = ((req->size_bytes - 1) >> shift) + 1;
+		if (nr > VMAP_SEGMENT_MOST || req->align_bytes >> shift > VMAP_SEGMENT_MOST)
+			continue;
+		place->class = class;
+		place->nr = nr;
+		place->align = max(req->align_bytes >> shift, 1UL);
+		return true;
+	}
+	return false;
+}
+
+/* There was no descriptor at hand, or no room. */
+static struct vmap_area *alloc_slow(const struct vmap_request *req, struct vmap_node *vn,
+				    const struct vmap_place *place)
+{
+	struct vmap_area *va = vmap_descriptor_alloc(req->gfp, req->node);
+	struct vmap_segment *seg;
+	bool taken;
+
+	if (!va)
+		return NULL;
+	spin_lock(&vn->lock);
+	taken = take_from_node(vn, req, place, va);
+	spin_unlock(&vn->lock);
+	if (taken)
+		return va;
+	seg = segment_create(req, place->class, vn);
+	if (!seg) {
+		vmap_descriptor_free(va);
+		return NULL;
+	}
+	spin_lock(&vn->lock);
+	segment_open(seg);
+	take_room(seg, req, 0, place->nr, va);
+	spin_unlock(&vn->lock);
+	return va;
+}
+
+/**
+ * vmap_segment_alloc - allocate an area in a segment
+ * @req: what is wanted
+ *
+ * Return: the area, which can be found; or NULL if it is not for segments, or if
+ * there is no room or memory for another segment
+ */
+struct vmap_area *vmap_segment_alloc(const struct vmap_request *req)
+{
+	struct vmap_node *vn = vmap_this_node();
+	struct vmap_place place;
+	struct vmap_area *va;
+
+	if (!choose_place(req, &place))
+		return NULL;
+	spin_lock(&vn->lock);
+	va = vmap_node_get_spare(vn);
+	if (va && !take_from_node(vn, req, &place, va)) {
+		vmap_node_put_spare(vn, va);
+		va = NULL;
+	}
+	spin_unlock(&vn->lock);
+	return va ?: alloc_slow(req, vn, &place);
+}
+
+/* Take from this segment what lies in the window. */
+static bool take_in_window(struct vmap_segment *seg, const struct vmap_request *req,
+			   struct vmap_area *va)
+{
+	unsigned int shift = vmap_class_shift(seg->class);
+	unsigned long bytes = vmap_class_bytes(seg->class);
+	unsigned long low = max(req->start, seg->start) - seg->start;
+	unsigned long high = min(req->end - seg->start, bytes);
+	unsigned long nr = ((req->size_bytes - 1) >> shift) + 1, at;
+	bool taken = false;
+
+	if (nr > VMAP_SEGMENT_GRANULES || req->align_bytes > bytes)
+		return false;
+	spin_lock(&seg->node->lock);
+	at = bitmap_find_next_zero_area(seg->busy, VMAP_SEGMENT_GRANULES,
+					(low + BIT(shift) - 1) >> shift, nr,
+					max(req->align_bytes >> shift, 1UL) - 1);
+	if (at < VMAP_SEGMENT_GRANULES && (at << shift) + req->size_bytes <= high) {
+		take_room(seg, req, at, nr, va);
+		taken = true;
+	}
+	spin_unlock(&seg->node->lock);
+	return taken;
+}
+
+/* The lowest segment that ends behind @addr. */
+static struct vmap_segment *segment_next(unsigned long addr, unsigned long end)
+{
+	struct vmap_area *range;
+
+	spin_lock(&vmap_ranges.lock);
+	do {
+		range = vmap_range_next(addr);
+		if (range)
+			addr = range->va_end;
+	} while (range && !(range->flags & VMAP_SEGMENT) && range->va_start < end);
+	spin_unlock(&vmap_ranges.lock);
+	if (!range || range->va_start >= end)
+		return NULL;
+	return vmap_area_segment(range);
+}
+
+/**
+ * vmap_segment_alloc_window - allocate an area in any segment, of whatever node
+ * @req: what is wanted
+ *
+ * For when there is no free range left, and for windows that lie in segments.
+ *
+ * Return: the area, which can be found, or NULL
+ */
+struct vmap_area *vmap_segment_alloc_window(const struct vmap_request *req)
+{
+	struct vmap_area *va = vmap_descriptor_alloc(req->gfp, req->node);
+	unsigned long addr = req->start;
+	struct vmap_segment *seg;
+
+	if (!va)
+		return NULL;
+	guard(rcu)();
+	while ((seg = segment_next(addr, req->end))) {
+		if (take_in_window(seg, req, va))
+			return va;
+		addr = seg->start + vmap_class_bytes(seg->class);
+	}
+	vmap_descriptor_free(va);
+	return NULL;
+}
+
+/* ---- purge ------------------------------------------------------------------------------------ */
+
+/**
+ * vmap_segment_reuse - what was flushed can be taken again
+ * @seg: the segment, its node locked
+ */
+void vmap_segment_reuse(struct vmap_segment *seg)
+{
+	unsigned int nr = bitmap_weight(seg->flushing, VMAP_SEGMENT_GRANULES);
+
+	lockdep_assert_held(&seg->node->lock);
+	bitmap_andnot(seg->busy, seg->busy, seg->flushing, VMAP_SEGMENT_GRANULES);
+	bitmap_zero(seg->flushing, VMAP_SEGMENT_GRANULES);
+	give_room(seg, nr);
+}
+
+/**
+ * vmap_segment_detach - let nobody take from an empty segment any more
+ * @seg: the segment, its node locked
+ */
+void vmap_segment_detach(struct vmap_segment *seg)
+{
+	lockdep_assert_held(&seg->node->lock);
+	bin_remove(seg);
+	seg->node->bins[seg->class].nr_empty--;
+	seg->node->nr_segments--;
+	/* Those who come to it by address find it full. */
+	bitmap_fill(seg->busy, VMAP_SEGMENT_GRANULES);
+}
+
+/**
+ * vmap_segment_destroy - take down a detached segment
+ * @seg: the segment
+ * @ranges: gets its range, which the caller frees
+ */
+void vmap_segment_destroy(struct vmap_segment *seg, struct list_head *ranges)
+{
+	struct vmap_area *range = seg->range;
+
+	spin_lock(&vmap_segment_hash_lock);
+	hlist_del_rcu(&seg->hash);
+	spin_unlock(&vmap_segment_hash_lock);
+	spin_lock(&vmap_ranges.lock);
+	vmap_range_unlink_area(range);
+	spin_unlock(&vmap_ranges.lock);
+	list_add(&range->list, ranges);
+	kfree_rcu(seg, rcu);
+}
+
+/* ---- boot -------------------------------------------------------------------------------------- */
+
+static void __init init_node(struct vmap_node *vn)
+{
+	unsigned int class, bin;
+
+	memset(vn, 0, sizeof(*vn));
+	spin_lock_init(&vn->lock);
+	INIT_LIST_HEAD(&vn->lazy_segments);
+	INIT_LIST_HEAD(&vn->flush_segments);
+	INIT_LIST_HEAD(&vn->lazy_ranges);
+	for (class = 0; class < VMAP_NR_CLASSES; class++)
+		for (bin = 0; bin < VMAP_SEGMENT_BINS; bin++)
+			INIT_LIST_HEAD(&vn->bins[class].bin[bin]);
+}
+
+/* One for each CPU, up to 64.  On 32 bits address space is too dear for that. */
+static void __init init_nodes(void)
+{
+	unsigned int nr = IS_ENABLED(CONFIG_64BIT) ? min(num_possible_cpus(), 64U) : 1;
+	struct vmap_node *vn = NULL;
+
+	if (nr > 1)
+		vn = kmalloc_array(nr, sizeof(*vn), GFP_NOWAIT);
+	if (vn) {
+		vmap_nodes = vn;
+		nr_vmap_nodes = nr;
+	}
+	for_each_vmap_node(vn)
+		init_node(vn);
+}
+
+/* A bucket for each 2 MiB of memory: as many segments as may well be filled. */
+static void __init init_hash(void)
+{
+	unsigned int bits = clamp(ilog2(totalram_pages() / VMAP_SEGMENT_GRANULES + 1),
+				  VMAP_HASH_BITS_MIN, VMAP_HASH_BITS_MAX);
+	struct hlist_head *more = NULL;
+
+	if (bits > VMAP_HASH_BITS_MIN)
+		more = kcalloc(BIT(bits), sizeof(*more), GFP_NOWAIT);
+	if (more) {
+		buckets = more;
+		bucket_bits = bits;
+	}
+}
+
+/**
+ * vmap_segment_init - set up nodes, none of which has a segment yet
+ */
+void __init vmap_segment_init(void)
+{
+	unsigned long window = VMALLOC_END - VMALLOC_START;
+
+	BUILD_BUG_ON(BIT(VMAP_SEGMENT_BINS - 1) != VMAP_SEGMENT_GRANULES);
+	vmap_segment_cache = KMEM_CACHE(vmap_segment, SLAB_PANIC);
+	init_nodes();
+	init_hash();
+	nr_classes = 0;
+	while (IS_ENABLED(CONFIG_64BIT) && nr_classes < VMAP_NR_CLASSES &&
+	       window / VMAP_WINDOW_PART / nr_vmap_nodes >= vmap_class_bytes(nr_classes))
+		nr_classes++;
+}
