@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * sim.h - what a test sets and sees of the simulated kernel
+ */
+#ifndef SHIM_SIM_H
+#define SHIM_SIM_H
+
+/**
+ * struct sim - the simulated kernel
+ *
+ * To set:
+ * @window_start: VMALLOC_START
+ * @window_end: VMALLOC_END
+ * @fail_nth: let the n-th allocation from now on fail, 0 for none
+ * @fail_permille: let so many in a thousand fail
+ * @no_descriptors: let all allocations of this cache fail
+ *
+ * To see:
+ * @nr_events: allocations asked for
+ * @nr_failed: of those, made to fail
+ * @nr_objects: in use
+ * @nr_flushes: TLB flushes
+ * @nr_shadow: pages of shadow in use
+ * @nr_warnings: kernel warnings, and of those
+ * @nr_expected: the ones that a test still expects
+ * @nr_messages: lines of level warning and above
+ * @gfp: all masks, or-ed
+ * @work: what is to be run
+ */
+struct sim {
+	unsigned long window_start;
+	unsigned long window_end;
+	unsigned long fail_nth;
+	unsigned int fail_permille;
+	const char *no_descriptors;
+
+	unsigned long nr_events;
+	unsigned long nr_failed;
+	long nr_objects;
+	unsigned long nr_flushes;
+	long nr_shadow;
+	unsigned long nr_warnings;
+	unsigned long nr_expected;
+	unsigned long nr_messages;
+	gfp_t gfp;
+	struct work_struct *work;
+	struct shrinker *shrinker;
+};
+
+extern struct sim sim;
+extern bool sim_verbose;
+
+void sim_reset(void);
+void sim_expect_warnings(unsigned int nr);
+bool sim_expected(void);
+bool sim_run_work(void);
+void sim_rcu_quiesce(void);
+long sim_cache_objects(const char *name);
+
+/* The TLB: pages that were unmapped and may still be known to it. */
+void sim_tlb_stale(unsigned long start, unsigned long end);
+void sim_tlb_check(unsigned long start, unsigned long end);
+
+/* KASAN's shadow must be there. */
+void sim_shadow_check(unsigned long start, unsigned long end);
+/* Called for what is released; for the test's model. */
+extern void (*sim_on_release)(unsigned long start, unsigned long end);
+
+extern __thread u64 sim_random_state;
+
+static inline u64 sim_random(void)
+{
+	u64 x = (sim_random_state += 0x9E3779B97F4A7C15ull);
+
+	x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ull;
+	x = (x ^ (x >> 27)) * 0x94D049BB133111EBull;
+	return x ^ (x >> 31);
+}
+
+static inline unsigned int sim_below(unsigned int n)
+{
+	return (unsigned int)(((sim_random() >> 32) * n) >> 32);
+}
+
+static inline unsigned int sim_between(unsigned int low, unsigned int high)
+{
+	return low + sim_below(high - low + 1);
+}
+
+#endif /* SHIM_SIM_H */

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * test-percpu.c - congruent areas
+ */
+#include "test.h"
+
+#define GIB		0x40000000UL
+#define NR_AREAS	4
+
+static void check_congruent(struct vm_struct **vms, const unsigned long *offsets,
+			    const size_t *sizes, int nr)
+{
+	unsigned long base = (unsigned long)vms[0]->addr - offsets[0];
+	struct vmap_area *va;
+	int i;
+
+	for (i = 0; i < nr; i++) {
+		EXPECT_EQ((unsigned long)vms[i]->addr, base + offsets[i]);
+		EXPECT_EQ(vms[i]->size, sizes[i]);
+		EXPECT_EQ(vms[i]->flags, VM_ALLOC);
+		va = vmap_space_find((unsigned long)vms[i]->addr + sizes[i] - 1);
+		EXPECT(va && va->vm == vms[i]);
+		EXPECT(va->va_start >= VMALLOC_START && va->va_end <= VMALLOC_END);
+		sim_tlb_check(va->va_start, va->va_end);
+		sim_shadow_check(va->va_start, va->va_end);
+	}
+	world_check();
+}
+
+/* One group: at the end of what is free, chunk below chunk, with no second descriptor. */
+TEST(percpu_one_group)
+{
+	unsigned long offset = 0, last = 0;
+	size_t size = 16 * PAGE_SIZE;
+	struct vmap_space_stats before, after;
+	struct vm_struct **vms[8];
+	int i;
+
+	world_boot(1, 64 * GIB);
+	vms[0] = pcpu_get_vm_areas(&offset, &size, 1, PAGE_SIZE, GFP_KERNEL);
+	EXPECT_EQ((unsigned long)vms[0][0]->addr, VMALLOC_END - size);
+	last = VMALLOC_END - size;
+	vmap_space_read_stats(&before);
+	for (i = 1; i < 8; i++) {
+		vms[i] = pcpu_get_vm_areas(&offset, &size, 1, PAGE_SIZE, GFP_NOWAIT);
+		EXPECT_EQ((unsigned long)vms[i][0]->addr, last - size);
+		last -= size;
+		check_congruent(vms[i], &offset, &size, 1);
+	}
+	vmap_space_read_stats(&after);
+	EXPECT_EQ(after.nr_preload_hits, before.nr_preload_hits);
+	EXPECT_EQ(after.nr_preload_allocs, before.nr_preload_allocs);
+	EXPECT_EQ(after.nr_fits[VMAP_FIT_HIGH] - before.nr_fits[VMAP_FIT_HIGH], 7);
+	for (i = 0; i < 8; i++)
+		pcpu_free_vm_areas(vms[i], 1);
+	world_shutdown();
+}
+
+/* The highest base that fits, found by trying each: among areas and uneven offsets. */
+static unsigned long naive_base(const unsigned long *offsets, const size_t *sizes, int nr,
+				unsigned long align, unsigned long span)
+{
+	unsigned long base = ALIGN_DOWN(VMALLOC_END, align) - span, at;
+	int i;
+
+	for (; base >= VMALLOC_START; base -= align) {
+		bool fits = true;
+
+		for (i = 0; i < nr && fits; i++)
+			for (at = 0; at < sizes[i] && fits; at += PAGE_SIZE) {
+				struct vmap_area *va = vmap_range_find(base + offsets[i] + at);
+
+				fits = !va;
+			}
+		if (fits)
+			return base;
+	}
+	return 0;
+}
+
+static void random_areas(unsigned long *offsets, size_t *sizes, unsigned long align)
+{
+	unsigned long at = 0;
+	int i;
+
+	for (i = 0; i < NR_AREAS; i++) {
+		at += align * sim_below(4);
+		offsets[i] = at;
+		sizes[i] = align * sim_between(1, 4);
+		at += sizes[i];
+	}
+	/* Not in order of address. */
+	swap(offsets[1], offsets[3]);
+	swap(sizes[1], sizes[3]);
+}
+
+TEST(percpu_uneven_offsets)
+{
+	unsigned long offsets[NR_AREAS], align, span, base;
+	struct vm_struct **vms[1024];
+	size_t sizes[NR_AREAS];
+	unsigned int nr = 0, i, round;
+	struct vmap_request req = {
+		.size_bytes = PAGE_SIZE, .align_bytes = 1, .node = NUMA_NO_NODE,
+		.gfp = GFP_KERNEL,
+	};
+
+	world_boot(1, 2048 * PAGE_SIZE);
+	for (i = 0; i < 40; i++) {
+		req.start = VMALLOC_START + sim_below(2048) * PAGE_SIZE;
+		req.end = req.start + PAGE_SIZE;
+		model_alloc(&req);
+	}
+	for (round = 0; round < test_scaled(300); round++) {
+		if (nr && sim_below(3) == 0) {
+			i = sim_below(nr);
+			pcpu_free_vm_areas(vms[i], NR_AREAS);
+			vms[i] = vms[--nr];
+			vmap_space_purge(ULONG_MAX, 0, false);
+		}
+		align = PAGE_SIZE << sim_below(3);
+		random_areas(offsets, sizes, align);
+		span = max(offsets[1] + sizes[1], offsets[3] + sizes[3]);
+		base = naive_base(offsets, sizes, NR_AREAS, align, span);
+		vms[nr] = pcpu_get_vm_areas(offsets, sizes, NR_AREAS, align,
+					    sim_below(2) ? GFP_KERNEL : GFP_NOWAIT);
+		EXPECT_EQ(!!vms[nr], !!base);
+		if (!base)
+			continue;
+		check_congruent(vms[nr], offsets, sizes, NR_AREAS);
+		EXPECT_EQ((unsigned long)vms[nr][0]->addr - offsets[0], base);
+		nr++;
+	}
+	while (nr)
+		pcpu_free_vm_areas(vms[--nr], NR_AREAS);
+	model_free_all();
+	world_shutdown();
+}
+
+/* All or none, whichever allocation fails. */
+TEST(percpu_fail_each)
+{
+	static const unsigned long offsets[] = { 64 * 4096, 0, 256 * 4096 };
+	static const size_t sizes[] = { 8 * 4096, 8 * 4096, 8 * 4096 };
+	unsigned long offset_of[3], nth;
+	size_t size_of[3];
+	struct vm_struct **vms = NULL;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		offset_of[i] = offsets[i] / 4096 * PAGE_SIZE;
+		size_of[i] = sizes[i] / 4096 * PAGE_SIZE;
+	}
+	world_boot(1, 64 * GIB);
+	for (nth = 1; !vms; nth++) {
+		sim.fail_nth = nth;
+		shim_task.gfp = GFP_NOFS;
+		shim_task.gfp_known = true;
+		vms = pcpu_get_vm_areas(offset_of, size_of, 3, PAGE_SIZE, GFP_NOFS);
+		shim_task.gfp_known = false;
+		world_check();
+		if (sim.fail_nth)
+			break;
+		/* A spare that is not replaced is the one failure that nobody sees. */
+		EXPECT(!vms || nth > 10);
+	}
+	EXPECT(nth > 12);
+	check_congruent(vms, offset_of, size_of, 3);
+	pcpu_free_vm_areas(vms, 3);
+	world_shutdown();
+}
+
+TEST(percpu_purges_once)
+{
+	unsigned long offset = 0;
+	size_t size = 1024 * PAGE_SIZE;
+	struct vm_struct **vms;
+
+	world_boot(1, 2048 * PAGE_SIZE);
+	model_free(model_alloc_pages(2047, 1)->va_start, true);
+	EXPECT(!pcpu_get_vm_areas(&offset, &size, 1, PAGE_SIZE, GFP_NOWAIT));
+	vms = pcpu_get_vm_areas(&offset, &size, 1, PAGE_SIZE, GFP_KERNEL);
+	EXPECT(vms);
+	pcpu_free_vm_areas(vms, 1);
+	world_shutdown();
+}
+
+TEST(percpu_span_too_large)
+{
+	unsigned long offset = 2048 * PAGE_SIZE;
+	size_t size = PAGE_SIZE;
+
+	world_boot(1, 2048 * PAGE_SIZE);
+	sim_expect_warnings(1);
+	EXPECT(!pcpu_get_vm_areas(&offset, &size, 1, PAGE_SIZE, GFP_KERNEL));
+	EXPECT(sim_expected());
+	world_shutdown();
+}

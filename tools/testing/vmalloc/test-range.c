@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * test-range.c - ranges: kinds of fit, windows, the second descriptor
+ *
+ *	window of 64 MiB: too small for segments, so all areas are ranges
+ */
+#include "test.h"
+
+#define MIB		0x100000UL
+#define SMALL_WINDOW	(64 * MIB)
+
+static struct vmap_area *alloc_at(unsigned long addr, unsigned long bytes, gfp_t gfp)
+{
+	struct vmap_request req = {
+		.size_bytes = bytes, .align_bytes = 1, .start = addr, .end = addr + bytes,
+		.node = NUMA_NO_NODE, .gfp = gfp,
+	};
+
+	return model_alloc(&req);
+}
+
+static unsigned long fits(enum vmap_fit_kind kind)
+{
+	struct vmap_space_stats stats;
+
+	vmap_space_read_stats(&stats);
+	return stats.nr_fits[kind];
+}
+
+/*
+ *	|.........free..........|
+ *	|...|MIDDLE|............|
+ *	|LOW|xxxxxx|....|HIGH...|
+ *	|xxx|xxxxxx|EXACT|xxxxxx|
+ */
+TEST(range_fit_kinds)
+{
+	unsigned long at = WORLD_START;
+
+	world_boot(1, SMALL_WINDOW);
+	/* Bound the free range that the rest lies in. */
+	EXPECT(!IS_ERR(alloc_at(at - PAGE_SIZE, PAGE_SIZE, GFP_KERNEL)));
+	EXPECT_EQ(fits(VMAP_FIT_MIDDLE), 1);
+	EXPECT(!IS_ERR(alloc_at(at + 16 * PAGE_SIZE, PAGE_SIZE, GFP_KERNEL)));
+	EXPECT_EQ(fits(VMAP_FIT_MIDDLE), 2);
+	EXPECT(!IS_ERR(alloc_at(at, 2 * PAGE_SIZE, GFP_KERNEL)));
+	EXPECT_EQ(fits(VMAP_FIT_LOW), 1);
+	EXPECT(!IS_ERR(alloc_at(at + 14 * PAGE_SIZE, 2 * PAGE_SIZE, GFP_KERNEL)));
+	EXPECT_EQ(fits(VMAP_FIT_HIGH), 1);
+	EXPECT(!IS_ERR(alloc_at(at + 2 * PAGE_SIZE, 12 * PAGE_SIZE, GFP_KERNEL)));
+	EXPECT_EQ(fits(VMAP_FIT_EXACT), 1);
+	EXPECT(IS_ERR(alloc_at(at + 3 * PAGE_SIZE, PAGE_SIZE, GFP_NOWAIT)));
+	model_check();
+	model_free_all();
+	world_shutdown();
+}
+
+TEST(range_lowest_first)
+{
+	unsigned long first, third;
+
+	world_boot(1, SMALL_WINDOW);
+	first = model_alloc_pages(3, 1)->va_start;
+	EXPECT_EQ(first, WORLD_START);
+	model_alloc_pages(1, 1);
+	third = model_alloc_pages(2, 1)->va_start;
+	model_alloc_pages(1, 1);
+	model_free(third, false);
+	model_free(first, false);
+	EXPECT_EQ(model_alloc_pages(2, 1)->va_start, first);
+	EXPECT_EQ(model_alloc_pages(2, 1)->va_start, third);
+	model_check();
+	model_free_all();
+	world_shutdown();
+}
+
+/* Nothing may wrap at either end of the address space. */
+TEST(range_window_ends)
+{
+	unsigned long top = ALIGN_DOWN(ULONG_MAX, PAGE_SIZE);
+	struct vmap_request req = {
+		.size_bytes = PAGE_SIZE, .align_bytes = PAGE_SIZE, .end = ULONG_MAX,
+		.node = NUMA_NO_NODE, .gfp = GFP_KERNEL,
+	};
+
+	world_boot(1, SMALL_WINDOW);
+	EXPECT_EQ(model_alloc(&req)->va_start, PAGE_SIZE);
+	req.end = 3 * PAGE_SIZE;
+	EXPECT_EQ(model_alloc(&req)->va_start, 2 * PAGE_SIZE);
+	EXPECT_EQ(PTR_ERR(model_alloc(&req)), -EBUSY);
+	req.start = top - 2 * PAGE_SIZE;
+	req.end = ULONG_MAX;
+	EXPECT_EQ(model_alloc(&req)->va_start, top - 2 * PAGE_SIZE);
+	EXPECT_EQ(model_alloc(&req)->va_start, top - PAGE_SIZE);
+	/* The last page is not whole: ULONG_MAX is behind the end. */
+	EXPECT_EQ(PTR_ERR(model_alloc(&req)), -EBUSY);
+	req.align_bytes = 1UL << 63;
+	EXPECT_EQ(PTR_ERR(model_alloc(&req)), -EBUSY);
+	req.start = 0;
+	EXPECT_EQ(model_alloc(&req)->va_start, 1UL << 63);
+	req.align_bytes = 1;
+	req.size_bytes = ALIGN_DOWN(ULONG_MAX, PAGE_SIZE);
+	EXPECT_EQ(PTR_ERR(model_alloc(&req)), -EBUSY);
+	model_check();
+	model_free_all();
+	world_shutdown();
+}
+
+TEST(range_bad_requests)
+{
+	struct vmap_request req = {
+		.size_bytes = PAGE_SIZE, .align_bytes = PAGE_SIZE, .end = ULONG_MAX,
+		.node = NUMA_NO_NODE, .gfp = GFP_KERNEL,
+	};
+
+	shim_nr_cpus = 1;
+	EXPECT_EQ(PTR_ERR(vmap_space_alloc(&req)), -EBUSY);	/* before boot */
+	EXPECT(!vmap_space_find(PAGE_SIZE));
+	EXPECT(!vmap_space_unlink(PAGE_SIZE));
+	world_boot(1, SMALL_WINDOW);
+	req.size_bytes = 0;
+	EXPECT_EQ(PTR_ERR(vmap_space_alloc(&req)), -EINVAL);
+	req.size_bytes = PAGE_SIZE + 1;
+	EXPECT_EQ(PTR_ERR(vmap_space_alloc(&req)), -EINVAL);
+	req.size_bytes = PAGE_SIZE;
+	req.align_bytes = 3 * PAGE_SIZE;
+	EXPECT_EQ(PTR_ERR(vmap_space_alloc(&req)), -EINVAL);
+	world_shutdown();
+}
+
+TEST(range_early_list)
+{
+	struct vm_struct high = { .addr = (void *)(WORLD_START + MIB), .size = 2 * PAGE_SIZE };
+	struct vm_struct low = { .addr = (void *)WORLD_START, .size = PAGE_SIZE, .next = &high };
+	struct vmap_area *va;
+
+	world_boot_at(1, WORLD_START, SMALL_WINDOW, &low);
+	va = vmap_space_find(WORLD_START + 1);
+	EXPECT(va && va->vm == &low);
+	va = vmap_space_find(WORLD_START + MIB + PAGE_SIZE);
+	EXPECT(va && va->vm == &high);
+	EXPECT(!vmap_space_find(WORLD_START + PAGE_SIZE));
+	EXPECT_EQ(model_alloc_pages(1, 1)->va_start, WORLD_START + PAGE_SIZE);
+	EXPECT_EQ(model_alloc_pages(MIB >> PAGE_SHIFT, 1)->va_start,
+		  WORLD_START + MIB + 2 * PAGE_SIZE);
+	model_free_all();
+	model_free(WORLD_START, true);
+	model_free(WORLD_START + MIB, true);
+	world_shutdown();
+}
+
+/* A split in the middle takes the CPU's spare, and needs no memory. */
+TEST(range_preload_serves_nowait)
+{
+	struct vmap_space_stats stats;
+
+	world_boot(1, SMALL_WINDOW);
+	shim_task.atomic = true;
+	EXPECT(!IS_ERR(alloc_at(WORLD_START + MIB, PAGE_SIZE, GFP_NOWAIT)));
+	vmap_space_read_stats(&stats);
+	EXPECT_EQ(stats.nr_preload_hits, 1);
+	EXPECT_EQ(stats.nr_preload_allocs, 0);
+	/* It was replaced within the caller's mask. */
+	EXPECT(!IS_ERR(alloc_at(WORLD_START + 2 * MIB, PAGE_SIZE, GFP_NOWAIT)));
+	vmap_space_read_stats(&stats);
+	EXPECT_EQ(stats.nr_preload_hits, 2);
+	shim_task.atomic = false;
+	model_free_all();
+	world_shutdown();
+}
+
+/* Fits at an edge, and exact ones, ask for no second descriptor. */
+TEST(range_preload_only_where_split)
+{
+	struct vmap_space_stats before, after;
+	unsigned int i;
+
+	world_boot(1, SMALL_WINDOW);
+	EXPECT(!IS_ERR(alloc_at(WORLD_START + MIB, PAGE_SIZE, GFP_KERNEL)));
+	vmap_space_read_stats(&before);
+	for (i = 0; i < 16; i++)
+		EXPECT(!IS_ERR(alloc_at(WORLD_START + MIB + (i + 1) * PAGE_SIZE, PAGE_SIZE,
+					GFP_KERNEL)));
+	vmap_space_read_stats(&after);
+	EXPECT_EQ(after.nr_fits[VMAP_FIT_LOW] - before.nr_fits[VMAP_FIT_LOW], 16);
+	EXPECT_EQ(after.nr_preload_hits, before.nr_preload_hits);
+	EXPECT_EQ(after.nr_preload_allocs, before.nr_preload_allocs);
+	model_free_all();
+	world_shutdown();
+}
+
+/* Many ranges large enough, none aligned but the last: it is found. */
+TEST(range_alignment_among_misfits)
+{
+	struct vmap_area *va;
+	unsigned int i;
+
+	world_boot(1, SMALL_WINDOW);
+	for (i = 0; i < 40; i++)	/* pages 4 + 16i + 1 ... 15 + 4 stay free */
+		EXPECT(!IS_ERR(alloc_at(WORLD_START + (16 * i) * PAGE_SIZE, PAGE_SIZE,
+					GFP_KERNEL)));
+	va = model_alloc_pages(15, 16);
+	EXPECT_EQ(va->va_start, WORLD_START + 40 * 16 * PAGE_SIZE);
+	EXPECT_EQ(model_alloc_pages(8, 8)->va_start, WORLD_START + 8 * PAGE_SIZE);
+	model_check();
+	model_free_all();
+	world_shutdown();
+}
+
+TEST(range_free_merges)
+{
+	unsigned long a, b, c;
+
+	world_boot(1, SMALL_WINDOW);
+	a = model_alloc_pages(4, 1)->va_start;
+	b = model_alloc_pages(4, 1)->va_start;
+	c = model_alloc_pages(4, 1)->va_start;
+	model_alloc_pages(4, 1);
+	model_free(a, false);
+	model_free(c, false);
+	model_check();
+	model_free(b, false);
+	model_check();
+	EXPECT_EQ(model_alloc_pages(12, 1)->va_start, a);
+	model_free_all();
+	world_shutdown();
+}
+
+TEST(range_double_free_is_refused)
+{
+	struct vmap_area *va;
+	unsigned long addr;
+
+	world_boot(1, SMALL_WINDOW);
+	addr = model_alloc_pages(4, 1)->va_start;
+	model_free(addr, true);
+	EXPECT(!vmap_space_unlink(addr));
+	vmap_space_purge(ULONG_MAX, 0, false);
+	EXPECT(!vmap_space_unlink(addr));
+	/* Somebody frees what is free: warned of, and nothing is broken. */
+	va = vmap_descriptor_alloc(GFP_KERNEL, NUMA_NO_NODE);
+	*va = (struct vmap_area){ .va_start = addr, .va_end = addr + PAGE_SIZE };
+	sim_expect_warnings(1);
+	vmap_space_free_unmapped(va);
+	EXPECT(sim_expected());
+	vmap_descriptor_free(va);
+	world_shutdown();
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * test-segment.c - segments: small areas, classes, nodes, windows
+ */
+#include "test.h"
+
+#define GIB		0x40000000UL
+
+static unsigned long nr_segments(void)
+{
+	struct vmap_space_stats stats;
+
+	vmap_space_read_stats(&stats);
+	return stats.nr_segments;
+}
+
+TEST(segment_small_areas_share_one)
+{
+	unsigned int i;
+
+	world_boot(1, 64 * GIB);
+	for (i = 0; i < VMAP_SEGMENT_GRANULES / 2; i++)
+		EXPECT_EQ(model_alloc_pages(2, 1)->va_start,
+			  VMALLOC_START + 2 * i * PAGE_SIZE);
+	EXPECT_EQ(nr_segments(), 1);
+	model_alloc_pages(2, 1);
+	EXPECT_EQ(nr_segments(), 2);
+	model_check();
+	model_free_all();
+	model_check();
+	world_shutdown();
+}
+
+/* Up to 128 pages class 0, up to 2048 class 1, above that a range. */
+TEST(segment_classes)
+{
+	static const unsigned long pages[] = { 1, 2, 127, 128, 129, 2047, 2048, 2049 };
+	unsigned int i;
+
+	world_boot(1, 64 * GIB * (PAGE_SIZE >> 12));
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		struct vmap_area *va = model_alloc_pages(pages[i], 1);
+
+		EXPECT_EQ(!!(va->flags & VMAP_IN_SEGMENT), pages[i] <= 2048);
+	}
+	EXPECT_EQ(nr_segments(), 2);
+	model_check();
+	model_free_all();
+	world_shutdown();
+}
+
+TEST(segment_alignment)
+{
+	unsigned long align, pages;
+
+	world_boot(1, 64 * GIB * (PAGE_SIZE >> 12));
+	for (align = 1; align <= 8192; align *= 2)
+		for (pages = 1; pages <= 300; pages += 13)
+			EXPECT(!IS_ERR(model_alloc_pages(pages, align)));
+	model_check();
+	model_free_all();
+	world_shutdown();
+}
+
+/* An area in class 1 does not fill its last granule: what is behind it is nobody's. */
+TEST(segment_padding_is_not_found)
+{
+	struct vmap_area *va;
+	unsigned long end;
+
+	world_boot(1, 64 * GIB * (PAGE_SIZE >> 12));
+	va = model_alloc_pages(130, 1);
+	end = va->va_end;
+	EXPECT(vmap_space_find(end - 1) == va);
+	EXPECT(!vmap_space_find(end));
+	EXPECT(!vmap_space_unlink(end + PAGE_SIZE));
+	EXPECT_EQ(model_alloc_pages(130, 1)->va_start, va->va_start + 144 * PAGE_SIZE);
+	model_free_all();
+	world_shutdown();
+}
+
+/* CPUs do not share segments, but free each other's areas. */
+TEST(segment_nodes)
+{
+	unsigned long addr[4];
+	unsigned int cpu;
+
+	world_boot(4, 64 * GIB);
+	EXPECT_EQ(nr_vmap_nodes, 4);
+	for (cpu = 0; cpu < 4; cpu++) {
+		shim_task.cpu = cpu;
+		addr[cpu] = model_alloc_pages(2, 1)->va_start;
+	}
+	EXPECT_EQ(nr_segments(), 4);
+	for (cpu = 0; cpu < 4; cpu++) {
+		shim_task.cpu = 3 - cpu;
+		model_free(addr[cpu], true);
+	}
+	model_check();
+	world_shutdown();
+}
+
+/* A window that lies in a segment gets what is free there. */
+TEST(segment_window_inside)
+{
+	struct vmap_request req = {
+		.size_bytes = 2 * PAGE_SIZE, .align_bytes = 1, .node = NUMA_NO_NODE,
+		.gfp = GFP_KERNEL,
+	};
+	unsigned long first;
+
+	world_boot(2, 64 * GIB);
+	first = model_alloc_pages(2, 1)->va_start;
+	shim_task.cpu = 1;
+	req.start = first + 64 * PAGE_SIZE;
+	req.end = req.start + 2 * PAGE_SIZE;
+	EXPECT_EQ(model_alloc(&req)->va_start, req.start);
+	EXPECT_EQ(PTR_ERR(model_alloc(&req)), -EBUSY);
+	req.start = first;
+	req.end = first + 2 * PAGE_SIZE;
+	EXPECT_EQ(PTR_ERR(model_alloc(&req)), -EBUSY);
+	/* After it was freed, the window has room again: the purge sees to it. */
+	model_free(first, true);
+	EXPECT_EQ(model_alloc(&req)->va_start, first);
+	model_check();
+	model_free_all();
+	world_shutdown();
+}
+
+/* Without room for another segment, areas come from anywhere. */
+TEST(segment_space_runs_out)
+{
+	unsigned long bytes = vmap_class_bytes(0), addr;
+	unsigned int i = 0;
+
+	world_boot(1, 64 * bytes);
+	EXPECT(!IS_ERR(model_alloc_pages(63 * VMAP_SEGMENT_GRANULES + 1, 1)));
+	while (!IS_ERR(model_alloc_gfp(2, 1, GFP_NOWAIT)))
+		i++;
+	EXPECT_EQ(i, (VMAP_SEGMENT_GRANULES - 1) / 2);
+	addr = model_area_start(1);
+	model_free(addr, true);
+	EXPECT(IS_ERR(model_alloc_gfp(2, 1, GFP_NOWAIT)));
+	EXPECT_EQ(model_alloc_gfp(2, 1, GFP_KERNEL)->va_start, addr);
+	model_check();
+	model_free_all();
+	world_shutdown();
+}
+
+/* Descriptors are reused while areas are lazy: none waits for the purge. */
+TEST(segment_descriptors_are_reused)
+{
+	long before;
+	unsigned int i;
+
+	world_boot(1, 64 * GIB);
+	model_free(model_alloc_pages(2, 1)->va_start, true);
+	before = sim_cache_objects("vmap_area");
+	for (i = 0; i < 200; i++)
+		model_free(model_alloc_pages(2, 1)->va_start, true);
+	EXPECT_EQ(sim_cache_objects("vmap_area"), before);
+	world_shutdown();
+}
+
+/* What descriptors cost for an area of a page and its guard page. */
+TEST(segment_memory)
+{
+	unsigned int nr = 100 * VMAP_SEGMENT_GRANULES / 2, i;
+	struct vmap_request req = {
+		.size_bytes = 2 * PAGE_SIZE, .align_bytes = 1, .node = NUMA_NO_NODE,
+		.gfp = GFP_KERNEL,
+	};
+	unsigned long bytes;
+
+	world_boot(1, 64 * GIB);
+	req.start = VMALLOC_START;
+	req.end = VMALLOC_END;
+	for (i = 0; i < nr; i++)
+		EXPECT(!IS_ERR(vmap_space_alloc(&req)));
+	bytes = sim_cache_objects("vmap_area") * sizeof(struct vmap_area) +
+		sim_cache_objects("vmap_segment") * sizeof(struct vmap_segment);
+	EXPECT(bytes / nr <= sizeof(struct vmap_area) + 4);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * test.h - what all tests share
+ *
+ * Each test runs in a process of its own, so a crash, a BUG or a sanitizer's
+ * report fails that test alone.
+ */
+#ifndef VMALLOC_TEST_H
+#define VMALLOC_TEST_H
+
+#include "../../../mm/vmalloc-internal.h"
+
+struct test {
+	const char *name;
+	void (*run)(void);
+	struct test *next;
+};
+
+void test_register(struct test *test);
+
+/* TEST(name) { ... } */
+#define TEST(fn)							\
+	static void fn(void);						\
+	static struct test test_##fn = { .name = #fn, .run = fn };	\
+	__attribute__((constructor)) static void register_##fn(void)	\
+	{								\
+		test_register(&test_##fn);				\
+	}								\
+	static void fn(void)
+
+#define EXPECT(cond)		SHIM_ASSERT(cond, "expected %s", #cond)
+#define EXPECT_EQ(a, b)							\
+	do {								\
+		long long __x = (long long)(a), __y = (long long)(b);	\
+									\
+		SHIM_ASSERT(__x == __y, "expected %s == %s, have %lld and %lld", \
+			    #a, #b, __x, __y);				\
+	} while (0)
+
+/* Loops scale with the environment's SCALE, in percent. */
+unsigned int test_scaled(unsigned int n);
+
+/* ---- a machine (world.c) ----------------------------------------------------- */
+
+#define WORLD_START	0x100000000000UL
+
+/*
+ * Boots with the vmalloc window at WORLD_START, or at @start.  64 GiB give room to
+ * segments of both classes on 8 CPUs, 4 GiB to class 0, 64 MiB to none.
+ */
+void world_boot(unsigned int nr_cpus, unsigned long window_bytes);
+void world_boot_at(unsigned int nr_cpus, unsigned long start, unsigned long window_bytes,
+		   struct vm_struct *early_list);
+/* Every invariant. */
+void world_check(void);
+/* All was freed: purges all, and looks for leaks. */
+void world_shutdown(void);
+
+/* ---- areas, with a naive model (model.c) ---------------------------------------- */
+
+struct vmap_area *model_alloc(const struct vmap_request *req);
+/* The same for any address in the vmalloc window. */
+struct vmap_area *model_alloc_pages(unsigned long nr_pages, unsigned long align_pages);
+struct vmap_area *model_alloc_gfp(unsigned long nr_pages, unsigned long align_pages, gfp_t gfp);
+void model_free(unsigned long addr, bool mapped);
+/* Compare all of it with a walk and with lookups. */
+void model_check(void);
+unsigned int model_nr_areas(void);
+unsigned long model_area_start(unsigned int i);
+void model_free_all(void);
+
+#endif /* VMALLOC_TEST_H */
