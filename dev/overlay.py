@@ -137,7 +137,7 @@ def replaced():
 
 def record():
     stock = sorted(str(path.relative_to(BASE)) for path in (BASE / "mm").glob("percpu*"))
-    stock.append("include/linux/percpu.h")
+    stock += ["include/linux/percpu.h", "Documentation/mm/vmalloc.rst"]
     release = "7.3." + re.search(r"^SUBLEVEL = (\d+)", (BASE / "Makefile").read_text(), re.M)[1]
     text = f"# Stock files that ours replace, as in Linux {release}: dev/overlay.py record\n"
     text += "".join(f"{checksum(BASE / path)}  {path}\n" for path in sorted(stock))

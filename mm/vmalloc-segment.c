@@ -157,7 +157,7 @@ static unsigned int nr_granules(const struct vmap_segment *seg, const struct vma
 }
 
 /* Where does it fit?  VMAP_SEGMENT_GRANULES or more: nowhere. */
-static unsigned int find_room(const struct vmap_segment *seg, const struct vmap_place *place)
+static unsigned int find_room(struct vmap_segment *seg, const struct vmap_place *place)
 {
 	unsigned long at;
 

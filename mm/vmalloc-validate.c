@@ -107,7 +107,7 @@ static bool check_segment(struct vmap_segment *seg)
 	       CHECK(bitmap_empty(seg->lazy, VMAP_SEGMENT_GRANULES) ==
 		     list_empty(&seg->lazy_link)) &&
 	       CHECK(longest_free(seg) <= seg->bound) &&
-	       CHECK(!seg->bound == list_empty(&seg->link)) &&
+	       CHECK((seg->bound == 0) == list_empty(&seg->link)) &&
 	       check_areas(seg);
 }
 

@@ -127,6 +127,37 @@ TEST(segment_window_inside)
 	world_shutdown();
 }
 
+/* Whoever comes by address to a segment that is going finds no room there. */
+TEST(segment_detached_is_full)
+{
+	struct vmap_request req = {
+		.size_bytes = PAGE_SIZE, .align_bytes = 1, .node = NUMA_NO_NODE,
+		.gfp = GFP_NOWAIT,
+	};
+	struct vmap_segment *seg;
+	unsigned long addr;
+	LIST_HEAD(ranges);
+
+	world_boot(1, 64 * GIB);
+	addr = model_alloc_pages(2, 1)->va_start;
+	model_free(addr, false);
+	rcu_read_lock();
+	seg = vmap_segment_at(addr);
+	rcu_read_unlock();
+	spin_lock(&seg->node->lock);
+	vmap_segment_detach(seg);
+	spin_unlock(&seg->node->lock);
+	req.start = addr;
+	req.end = addr + PAGE_SIZE;
+	EXPECT_EQ(PTR_ERR(model_alloc(&req)), -EBUSY);
+	vmap_segment_destroy(seg, &ranges);
+	EXPECT_EQ(PTR_ERR(model_alloc(&req)), -EBUSY);
+	vmap_range_free(&ranges);
+	EXPECT_EQ(model_alloc(&req)->va_start, addr);
+	model_free_all();
+	world_shutdown();
+}
+
 /* Without room for another segment, areas come from anywhere. */
 TEST(segment_space_runs_out)
 {

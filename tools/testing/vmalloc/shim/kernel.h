@@ -53,9 +53,9 @@ static inline bool bitmap_subset(const unsigned long *a, const unsigned long *b,
 	return true;
 }
 
-static inline unsigned long bitmap_find_next_zero_area(const unsigned long *map,
-						       unsigned long size, unsigned long start,
-						       unsigned int nr, unsigned long mask)
+static inline unsigned long bitmap_find_next_zero_area(unsigned long *map, unsigned long size,
+						       unsigned long start, unsigned int nr,
+						       unsigned long mask)
 {
 	unsigned long at, busy;
 
