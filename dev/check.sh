@@ -27,6 +27,8 @@ exceptions() {
 		percpu-fault.c.*UNDOCUMENTED_SETUP	# it is, in a file that is not looked at
 		percpu-kernel.h.*INCLUDE_LINUX		# flush_cache_vmap() and all
 		percpu_nolock_kunit.c.*INCLUDE_LINUX	# register_nmi_handler()
+		vmalloc-internal.h.*MACRO_ARG_REUSE	# a loop names its variable
+		vmalloc/test.h.*MACRO_ARG_REUSE		# TEST() pastes a name
 		percpu/bench.c.*VOLATILE		# a mark in a trace of memory accesses
 		percpu/fuzz.c.*(CAMELCASE|AVOID_EXTERNS)	# libFuzzer chose the name
 		percpu/test.h.*MACRO_ARG_REUSE		# TEST() pastes a name

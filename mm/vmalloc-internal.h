@@ -9,7 +9,7 @@
  *   area     what one request got, a struct vmap_area: [va_start, va_end)
  *   window   the addresses that a request may get
  *   range    a stretch of address space, free or busy, in the trees of the
- *            range layer; a busy one is an area or a segment
+ *            range layer; a busy one is a segment, or an area
  *   segment  VMAP_SEGMENT_GRANULES granules, aligned to their size, handed out
  *            in small areas by bitmap
  *   granule  what one bit of a segment stands for: a page in segments of class
@@ -61,7 +61,7 @@
 #define VMAP_SEGMENT		0x4	/* a range that is a segment; never handed out */
 #define VMAP_IN_SEGMENT		0x8	/* an area that lies in one */
 
-/* ---- requests ----------------------------------------------------------- */
+/* ---- requests ------------------------------------------------------ */
 
 /**
  * struct vmap_request - what is asked for
@@ -115,7 +115,7 @@ void vmap_space_purge_locked(unsigned long start, unsigned long end, bool flush)
  */
 void vmap_ram_purge_fragmented(void);
 
-/* ---- statistics --------------------------------------------------------------- */
+/* ---- statistics ---------------------------------------------------- */
 
 /* How an area lies in the free range that it was taken from. */
 enum vmap_fit_kind {
@@ -163,7 +163,7 @@ void vmap_space_read_stats(struct vmap_space_stats *stats);
  * @nr_fits: L: see struct vmap_space_stats
  */
 struct vmap_ranges {
-	spinlock_t lock;
+	spinlock_t lock;		/* L */
 	seqcount_spinlock_t seq;
 	struct rb_root free;
 	struct rb_root busy;
@@ -280,7 +280,7 @@ struct vmap_bins {
  * @nr_segments: N: segments that it has
  */
 struct vmap_node {
-	spinlock_t lock;
+	spinlock_t lock;		/* N */
 	struct vmap_bins bins[VMAP_NR_CLASSES];
 	struct list_head *spares;
 	unsigned int nr_spares;
@@ -348,7 +348,7 @@ void vmap_segment_destroy(struct vmap_segment *seg, struct list_head *ranges);
 bool vmap_node_put_spare(struct vmap_node *vn, struct vmap_area *va);
 struct vmap_area *vmap_node_get_spare(struct vmap_node *vn);
 
-/* ---- inside of purge, and the rest ------------------------------------------------ */
+/* ---- inside of purge, and the rest --------------------------------- */
 
 void __init vmap_purge_init(void);
 void vmap_purge_note_lazy(struct vmap_node *vn, unsigned long nr_pages);

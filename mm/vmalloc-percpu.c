@@ -49,25 +49,30 @@ static unsigned long span_bytes(const struct congruent *con)
 	return con->offsets[con->last] + con->bytes[con->last];
 }
 
-/* ---- what is asked for ---------------------------------------------------------- */
+/* ---- what is asked for --------------------------------------------- */
 
 /* Finds the last area, too. */
-static void check_areas(struct congruent *con)
+static bool check_areas(struct congruent *con)
 {
 	unsigned long start, end;
 	int i, j;
 
-	BUG_ON(offset_in_page(con->align) || !is_power_of_2(con->align));
+	if (WARN_ON(offset_in_page(con->align) || !is_power_of_2(con->align)))
+		return false;
 	for (i = 0; i < con->nr; i++) {
 		start = con->offsets[i];
 		end = start + con->bytes[i];
-		BUG_ON(!IS_ALIGNED(start, con->align) || !IS_ALIGNED(end, con->align));
+		if (WARN_ON(!IS_ALIGNED(start | end, con->align)))
+			return false;
 		if (start > con->offsets[con->last])
 			con->last = i;
 		for (j = i + 1; j < con->nr; j++)
-			BUG_ON(con->offsets[j] < end &&
-			       start < con->offsets[j] + con->bytes[j]);
+			if (WARN_ON(con->offsets[j] < end &&
+				    start < con->offsets[j] + con->bytes[j]))
+				return false;
 	}
+	return !WARN_ON(ALIGN_DOWN(VMALLOC_END, con->align) -
+			ALIGN(VMALLOC_START, con->align) < span_bytes(con));
 }
 
 static void free_memory(struct congruent *con)
@@ -93,14 +98,14 @@ static bool get_memory(struct congruent *con)
 		return false;
 	for (i = 0; i < con->nr; i++) {
 		con->areas[i] = vmap_descriptor_alloc(con->gfp, NUMA_NO_NODE);
-		con->vms[i] = kzalloc(sizeof(*con->vms[i]), con->gfp);
+		con->vms[i] = kzalloc_obj(struct vm_struct, con->gfp);
 		if (!con->areas[i] || !con->vms[i])
 			return false;
 	}
 	return true;
 }
 
-/* ---- the search -------------------------------------------------------------------- */
+/* ---- the search ---------------------------------------------------- */
 
 /*
  * The highest base, at most @base, where area @i lies in one free range.  Returns 0
@@ -155,7 +160,7 @@ static struct vmap_fit fit_of(const struct congruent *con, int i)
 	return fit;
 }
 
-/* ---- all or none ---------------------------------------------------------------------- */
+/* ---- all or none --------------------------------------------------- */
 
 static void take_areas(struct congruent *con)
 {
@@ -289,9 +294,7 @@ struct vm_struct **pcpu_get_vm_areas(const unsigned long *offsets, const size_t 
 		.spares = LIST_HEAD_INIT(con.spares),
 	};
 
-	check_areas(&con);
-	if (WARN_ON(ALIGN_DOWN(VMALLOC_END, align) - ALIGN(VMALLOC_START, align) <
-		    span_bytes(&con)))
+	if (!check_areas(&con))
 		return NULL;
 	if (!get_memory(&con) || !find_and_take(&con))
 		goto fail;

@@ -20,6 +20,7 @@
 /* Segments that are handled under one hold of a node's lock. */
 #define VMAP_PURGE_BATCH	32
 
+/* P: one purge at a time, and what frees empty segments. */
 DEFINE_MUTEX(vmap_purge_lock);
 static BLOCKING_NOTIFIER_HEAD(vmap_notify_list);
 
@@ -35,7 +36,7 @@ struct vmap_purge {
 	struct list_head ranges;	/* descriptors of ranges to be freed */
 };
 
-/* ---- how much is lazy ------------------------------------------------------------ */
+/* ---- how much is lazy ---------------------------------------------- */
 
 /*
  * A flush costs the same however much it flushes, but interrupts every CPU; so
@@ -84,7 +85,7 @@ void vmap_purge_check(unsigned long addr)
 		schedule_work(&vmap_purge_work);
 }
 
-/* ---- step 1: what is lazy by now ------------------------------------------------------ */
+/* ---- step 1: what is lazy by now ----------------------------------- */
 
 static void purge_span(struct vmap_purge *purge, unsigned long start, unsigned long end,
 		       unsigned long nr_pages)
@@ -136,7 +137,7 @@ static void collect_node(struct vmap_purge *purge, struct vmap_node *vn)
 	list_splice(&ranges, &purge->ranges);
 }
 
-/* ---- step 2: KASAN's shadow, while nobody can use the addresses -------------------------- */
+/* ---- step 2: KASAN's shadow, while nobody can use the addresses ---- */
 
 static void release_shadow(unsigned long start, unsigned long end)
 {
@@ -176,7 +177,7 @@ static void release_shadows(struct vmap_purge *purge)
 			      KASAN_VMALLOC_TLB_FLUSH);
 }
 
-/* ---- step 3: use it again ------------------------------------------------------------------ */
+/* ---- step 3: use it again ------------------------------------------ */
 
 /* Detach empty segments but for @keep of each class. */
 static void detach_empty(struct vmap_node *vn, unsigned int keep, struct list_head *empty)
@@ -257,7 +258,7 @@ static void shrink_nodes(unsigned int keep)
 	free_segment_ranges(&ranges);
 }
 
-/* ---- a purge ---------------------------------------------------------------------------------- */
+/* ---- a purge ------------------------------------------------------- */
 
 /**
  * vmap_space_purge_locked - flush what was freed, and let it be used again
@@ -288,7 +289,7 @@ void vmap_space_purge_locked(unsigned long start, unsigned long end, bool flush)
 	for_each_vmap_node(vn)
 		reuse_node(vn);
 	vmap_range_free(&purge.ranges);
-	nr_purges++;
+	WRITE_ONCE(nr_purges, nr_purges + 1);
 	trace_purge_vmap_area_lazy(purge.start, purge.end, purge.nr_areas);
 	shrink_nodes(1);
 }
@@ -341,7 +342,7 @@ int unregister_vmap_purge_notifier(struct notifier_block *nb)
 }
 EXPORT_SYMBOL_GPL(unregister_vmap_purge_notifier);
 
-/* ---- the shrinker ------------------------------------------------------------------------------- */
+/* ---- the shrinker -------------------------------------------------- */
 
 static unsigned long vmap_shrink_count(struct shrinker *shrink, struct shrink_control *sc)
 {
@@ -407,7 +408,7 @@ void vmap_purge_read_stats(struct vmap_space_stats *stats)
 {
 	struct vmap_node *vn;
 
-	stats->nr_purges = data_race(nr_purges);
+	stats->nr_purges = READ_ONCE(nr_purges);
 	stats->lazy_pages = atomic_long_read(&vmap_lazy_pages);
 	for_each_vmap_node(vn)
 		stats->lazy_pages += READ_ONCE(vn->lazy_pages);

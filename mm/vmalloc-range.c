@@ -27,13 +27,13 @@ struct vmap_ranges vmap_ranges = {
 
 static struct kmem_cache *vmap_area_cache __ro_after_init;
 
-/* ---- descriptors --------------------------------------------------------- */
+/* ---- descriptors --------------------------------------------------- */
 
 /* The second descriptor of the next area that lies in the middle of a range. */
 static DEFINE_PER_CPU(struct vmap_area *, vmap_spare);
 
-/* Statistics, which may lose a count. */
-static unsigned long nr_preload_allocs, nr_preload_hits, nr_preload_failures;
+/* Statistics. */
+static atomic_long_t nr_preload_allocs, nr_preload_hits, nr_preload_failures;
 
 struct vmap_area *vmap_descriptor_alloc(gfp_t gfp, int node)
 {
@@ -80,14 +80,14 @@ struct vmap_area *vmap_preload(gfp_t gfp, int node)
 	struct vmap_area *va = this_cpu_xchg(vmap_spare, NULL);
 
 	if (va) {
-		data_race(nr_preload_hits++);
+		atomic_long_inc(&nr_preload_hits);
 		return va;
 	}
 	va = vmap_descriptor_alloc(gfp, node);
 	if (va)
-		data_race(nr_preload_allocs++);
+		atomic_long_inc(&nr_preload_allocs);
 	else
-		data_race(nr_preload_failures++);
+		atomic_long_inc(&nr_preload_failures);
 	return va;
 }
 
@@ -118,12 +118,12 @@ void vmap_preload_end(struct list_head *spares, gfp_t gfp, int node)
 
 void vmap_preload_read_stats(struct vmap_space_stats *stats)
 {
-	stats->nr_preload_allocs = data_race(nr_preload_allocs);
-	stats->nr_preload_hits = data_race(nr_preload_hits);
-	stats->nr_preload_failures = data_race(nr_preload_failures);
+	stats->nr_preload_allocs = atomic_long_read(&nr_preload_allocs);
+	stats->nr_preload_hits = atomic_long_read(&nr_preload_hits);
+	stats->nr_preload_failures = atomic_long_read(&nr_preload_failures);
 }
 
-/* ---- the tree of what is free ------------------------------------------------ */
+/* ---- the tree of what is free -------------------------------------- */
 
 #define vmap_rb_area(node)	rb_entry(node, struct vmap_area, rb_node)
 
@@ -140,12 +140,13 @@ static unsigned long subtree_bytes(struct rb_node *node)
 static struct vmap_area *subtree_lowest(struct rb_node *node, unsigned long bytes)
 {
 	for (;;) {
-		if (subtree_bytes(node->rb_left) >= bytes)
+		if (subtree_bytes(node->rb_left) >= bytes) {
 			node = node->rb_left;
-		else if (vmap_area_bytes(vmap_rb_area(node)) >= bytes)
+			continue;
+		}
+		if (vmap_area_bytes(vmap_rb_area(node)) >= bytes)
 			return vmap_rb_area(node);
-		else
-			node = node->rb_right;
+		node = node->rb_right;
 	}
 }
 
@@ -267,7 +268,7 @@ static void free_merge(struct vmap_area *va, struct list_head *unused)
 	}
 }
 
-/* ---- fits ------------------------------------------------------------------- */
+/* ---- fits ---------------------------------------------------------- */
 
 /* Place a request as low as it can be in a free range. */
 static bool fit_lowest(const struct vmap_request *req, const struct vmap_area *range,
@@ -370,7 +371,7 @@ void vmap_range_take(const struct vmap_fit *fit, struct list_head *spares)
 	free_resized(range);
 }
 
-/* ---- the tree of what is busy -------------------------------------------------- */
+/* ---- the tree of what is busy -------------------------------------- */
 
 /**
  * vmap_range_link - let an area be found
@@ -445,6 +446,8 @@ struct vmap_area *vmap_range_find(unsigned long addr)
 /**
  * vmap_range_next - find the lowest busy range that ends behind an address
  * @addr: the address
+ *
+ * Return: an area or a segment, or NULL
  */
 struct vmap_area *vmap_range_next(unsigned long addr)
 {
@@ -483,7 +486,7 @@ struct vmap_area *vmap_range_unlink(unsigned long addr)
 	return va;
 }
 
-/* ---- allocate and free -------------------------------------------------------- */
+/* ---- allocate and free --------------------------------------------- */
 
 /* All that says where it lies, before it can be found. */
 static void set_place(const struct vmap_request *req, struct vmap_area *va,
@@ -574,7 +577,7 @@ void vmap_range_free(struct list_head *areas)
 	}
 }
 
-/* ---- boot ------------------------------------------------------------------------ */
+/* ---- boot ---------------------------------------------------------- */
 
 /* @vm is NULL for a free range. */
 static void __init early_range(unsigned long start, unsigned long end, struct vm_struct *vm)

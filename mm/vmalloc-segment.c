@@ -44,7 +44,7 @@ struct vmap_place {
 	unsigned int align;
 };
 
-/* ---- which segment lies where -------------------------------------------------- */
+/* ---- which segment lies where -------------------------------------- */
 
 static struct hlist_head *bucket_of(unsigned long addr, unsigned int class)
 {
@@ -74,7 +74,7 @@ struct vmap_segment *vmap_segment_at(unsigned long addr)
 	return NULL;
 }
 
-/* ---- bins -------------------------------------------------------------------------- */
+/* ---- bins ---------------------------------------------------------- */
 
 static void bin_remove(struct vmap_segment *seg)
 {
@@ -103,7 +103,7 @@ static void set_bound(struct vmap_segment *seg, unsigned int bound)
 	bins->filled |= BIT(ilog2(bound));
 }
 
-/* ---- descriptors at hand ------------------------------------------------------------ */
+/* ---- descriptors at hand ------------------------------------------- */
 
 /**
  * vmap_node_get_spare - get a descriptor that is at hand
@@ -142,7 +142,7 @@ bool vmap_node_put_spare(struct vmap_node *vn, struct vmap_area *va)
 	return true;
 }
 
-/* ---- areas in a segment ---------------------------------------------------------------- */
+/* ---- areas in a segment -------------------------------------------- */
 
 static struct list_head **chain_of(struct vmap_segment *seg, unsigned int granule)
 {
@@ -349,7 +349,7 @@ void vmap_segment_walk_lazy(struct vmap_segment *seg, vmap_lazy_fn fn, void *dat
 	}
 }
 
-/* ---- segments come ----------------------------------------------------------------------- */
+/* ---- segments come ------------------------------------------------- */
 
 static void hash_add(struct vmap_segment *seg)
 {
@@ -404,7 +404,7 @@ static void segment_open(struct vmap_segment *seg)
 	set_bound(seg, VMAP_SEGMENT_GRANULES);
 }
 
-/* ---- allocate ----------------------------------------------------------------------------- */
+/* ---- allocate ------------------------------------------------------ */
 
 /* Take from any segment of the node: first from those where it fits least well. */
 static bool take_from_node(struct vmap_node *vn, const struct vmap_request *req,
@@ -573,7 +573,7 @@ struct vmap_area *vmap_segment_alloc_window(const struct vmap_request *req)
 	return NULL;
 }
 
-/* ---- purge ------------------------------------------------------------------------------------ */
+/* ---- purge --------------------------------------------------------- */
 
 /**
  * vmap_segment_reuse - what was flushed can be taken again
@@ -622,7 +622,7 @@ void vmap_segment_destroy(struct vmap_segment *seg, struct list_head *ranges)
 	kfree_rcu(seg, rcu);
 }
 
-/* ---- boot -------------------------------------------------------------------------------------- */
+/* ---- boot ---------------------------------------------------------- */
 
 static void __init init_node(struct vmap_node *vn)
 {

@@ -20,7 +20,7 @@ static unsigned long untagged(unsigned long addr)
 	return (unsigned long)kasan_reset_tag((void *)addr);
 }
 
-/* ---- allocate -------------------------------------------------------------- */
+/* ---- allocate ------------------------------------------------------ */
 
 static struct vmap_area *alloc_in_ranges(const struct vmap_request *req)
 {
@@ -105,7 +105,7 @@ struct vmap_area *vmap_space_alloc(const struct vmap_request *req)
 	return ERR_PTR(ret);
 }
 
-/* ---- find -------------------------------------------------------------------- */
+/* ---- find ---------------------------------------------------------- */
 
 /**
  * vmap_space_find - find the area at an address
@@ -255,7 +255,7 @@ void vmap_space_walk_lazy(vmap_lazy_fn fn, void *data)
 	}
 }
 
-/* ---- free ---------------------------------------------------------------------- */
+/* ---- free ---------------------------------------------------------- */
 
 /**
  * vmap_space_free - free an area whose page table entries have been cleared
@@ -298,7 +298,7 @@ void vmap_space_free_unmapped(struct vmap_area *va)
 	vmap_range_free(&areas);
 }
 
-/* ---- boot, statistics ------------------------------------------------------------ */
+/* ---- boot, statistics ---------------------------------------------- */
 
 /**
  * vmap_space_init - take over address space

@@ -185,6 +185,22 @@ TEST(percpu_purges_once)
 	world_shutdown();
 }
 
+/* What makes no sense is warned of and refused. */
+TEST(percpu_misuse)
+{
+	unsigned long offsets[] = { 0, 4 * PAGE_SIZE };
+	size_t sizes[] = { 8 * PAGE_SIZE, PAGE_SIZE };
+
+	world_boot(1, 2048 * PAGE_SIZE);
+	sim_expect_warnings(4);
+	EXPECT(!pcpu_get_vm_areas(offsets, sizes, 2, PAGE_SIZE, GFP_KERNEL));
+	EXPECT(!pcpu_get_vm_areas(offsets, sizes, 1, PAGE_SIZE / 2, GFP_KERNEL));
+	EXPECT(!pcpu_get_vm_areas(offsets, sizes, 1, 3 * PAGE_SIZE, GFP_KERNEL));
+	EXPECT(!pcpu_get_vm_areas(offsets, sizes, 1, 16 * PAGE_SIZE, GFP_KERNEL));
+	EXPECT(sim_expected());
+	world_shutdown();
+}
+
 TEST(percpu_span_too_large)
 {
 	unsigned long offset = 2048 * PAGE_SIZE;

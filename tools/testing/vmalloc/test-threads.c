@@ -8,7 +8,7 @@
 #include "test.h"
 
 #define NR_THREADS	4
-#define NR_PAGES	(1UL << 21)
+#define NR_PAGES	BIT(21)
 #define NR_HELD		64
 
 static u8 *owners;
@@ -69,9 +69,9 @@ static void *churn(void *data)
 		struct vmap_area **place = &shelf[sim_below(NR_HELD)];
 		struct vmap_area *va = xchg(place, NULL);
 
+		if (!va)
+			va = xchg(place, thread_alloc(me));
 		if (va)
-			thread_free(va, me);
-		else if ((va = xchg(place, thread_alloc(me))))
 			thread_free(va, me);
 	}
 	__atomic_fetch_sub(&nr_running, 1, __ATOMIC_RELEASE);

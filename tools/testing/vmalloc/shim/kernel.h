@@ -235,6 +235,7 @@ typedef struct { long counter; } atomic_long_t;
 #define ATOMIC_LONG_INIT(i)	{ i }
 #define atomic_long_read(v)	__atomic_load_n(&(v)->counter, __ATOMIC_RELAXED)
 #define atomic_long_add(i, v)	((void)__atomic_fetch_add(&(v)->counter, i, __ATOMIC_RELAXED))
+#define atomic_long_inc(v)	atomic_long_add(1, v)
 #define atomic_long_sub(i, v)	((void)__atomic_fetch_sub(&(v)->counter, i, __ATOMIC_RELAXED))
 
 /* ---- variables of each CPU ------------------------------------------------------------ */
@@ -258,6 +259,7 @@ void *kmem_cache_alloc_node(struct kmem_cache *cache, gfp_t gfp, int node);
 void kmem_cache_free(struct kmem_cache *cache, void *object);
 void *kzalloc(size_t bytes, gfp_t gfp);
 void kfree(const void *object);
+#define kzalloc_obj(type, gfp)	kzalloc(sizeof(type), gfp)
 #define kcalloc(n, bytes, gfp)	kzalloc(size_mul(n, bytes), gfp)
 #define kmalloc_array(n, bytes, gfp) kzalloc(size_mul(n, bytes), gfp)
 #define kmemleak_scan_area(ptr, bytes, gfp) ((void)0)

