@@ -43,9 +43,9 @@ struct vmap_purge {
  * the more CPUs, the more is gathered, though slower than in proportion, for the
  * page tables and the time of a purge grow with it.
  */
-static unsigned long lazy_max_pages(void)
+static long lazy_max_pages(void)
 {
-	return fls(num_online_cpus()) * (32UL << 20 >> PAGE_SHIFT);
+	return (long)fls(num_online_cpus()) * (32UL << 20 >> PAGE_SHIFT);
 }
 
 /**
@@ -77,7 +77,8 @@ static DECLARE_WORK(vmap_purge_work, vmap_purge_worker);
  */
 void vmap_purge_check(unsigned long addr)
 {
-	unsigned long nr_lazy = atomic_long_read(&vmap_lazy_pages);
+	/* Below 0 where a purge took what a node has not told of yet. */
+	long nr_lazy = atomic_long_read(&vmap_lazy_pages);
 
 	if (trace_free_vmap_area_noflush_enabled())
 		trace_free_vmap_area_noflush(addr, nr_lazy, lazy_max_pages());
@@ -106,7 +107,8 @@ static void collect_segment(struct vmap_purge *purge, struct vmap_segment *seg)
 
 	bitmap_copy(seg->flushing, seg->lazy, VMAP_SEGMENT_GRANULES);
 	bitmap_zero(seg->lazy, VMAP_SEGMENT_GRANULES);
-	purge_span(purge, vmap_granule_addr(seg, first), vmap_granule_addr(seg, last + 1), nr_pages);
+	purge_span(purge, vmap_granule_addr(seg, first), vmap_granule_addr(seg, last + 1),
+		   nr_pages);
 }
 
 static void collect_node(struct vmap_purge *purge, struct vmap_node *vn)

@@ -65,9 +65,9 @@ static struct vmap_area *alloc_or_make_room(const struct vmap_request *req)
 		if (may_block)
 			cond_resched();
 	} while (may_block && vmap_purge_make_room(&purged));
-	if (may_block && !(req->gfp & __GFP_NOWARN) && printk_ratelimit())
-		pr_warn("vmalloc: no %lu bytes of address space between %#lx and %#lx\n",
-			req->size_bytes, req->start, req->end);
+	if (may_block && !(req->gfp & __GFP_NOWARN))
+		pr_warn_ratelimited("vmalloc: no %lu bytes of address space between %#lx and %#lx\n",
+				    req->size_bytes, req->start, req->end);
 	return ERR_PTR(-EBUSY);
 }
 
@@ -172,7 +172,7 @@ bool vmap_space_peek(unsigned long addr, vmap_area_fn fn, void *data)
 {
 	struct vmap_segment *seg;
 	struct vmap_area *va;
-	spinlock_t *lock;
+	spinlock_t *lock;	/* N or L */
 
 	if (unlikely(!vmap_initialized))
 		return false;

@@ -280,7 +280,7 @@ void kasan_release_vmalloc(unsigned long start, unsigned long end, unsigned long
 #define kasan_reset_tag(p)	((void *)((unsigned long)(p)))
 #define is_vmalloc_or_module_addr(p) true
 void flush_tlb_kernel_range(unsigned long start, unsigned long end);
-#define printk_ratelimit()	true
+#define pr_warn_ratelimited	pr_warn
 
 struct work_struct {
 	void (*func)(struct work_struct *work);
