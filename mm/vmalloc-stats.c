@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vmalloc-stats.c - what others see of the vmalloc space
+ *
+ *   /proc/vmallocinfo	every area, then the ranges that wait for a TLB flush
+ *   debugfs: vmalloc_stats	how areas fitted into free space, and preloads
+ *   vmalloc_dump_obj()	which area an address in a report belongs to
+ *
+ * Areas are shown under the lock that taking them away needs, and only when they
+ * are complete.
+ */
+#include <linux/debugfs.h>
+#include <linux/init.h>
+#include <linux/mm.h>
+#include <linux/nodemask.h>
+#include <linux/printk.h>
+#include <linux/proc_fs.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "vmalloc.h"
+#include "vmalloc-internal.h"
+
+/* ---- /proc/vmallocinfo --------------------------------------------------- */
+
+#ifdef CONFIG_PROC_FS
+/**
+ * struct vminfo - a listing in progress
+ * @m: where it goes
+ * @nr_on_node: room to count pages of an area by node; NULL: not shown
+ */
+struct vminfo {
+	struct seq_file *m;
+	unsigned int *nr_on_node;
+};
+
+static const struct {
+	unsigned long flag;
+	const char *word;
+} vminfo_words[] = {
+	{ VM_IOREMAP, " ioremap" },
+	{ VM_SPARSE, " sparse" },
+	{ VM_ALLOC, " vmalloc" },
+	{ VM_MAP, " vmap" },
+	{ VM_USERMAP, " user" },
+	{ VM_DMA_COHERENT, " dma-coherent" },
+};
+
+static void vminfo_nodes(const struct vminfo *info, struct vm_struct *vm)
+{
+	const unsigned long step = 1UL << get_vm_area_page_order(vm);
+	unsigned long i;
+	int node;
+
+	if (!info->nr_on_node)
+		return;
+	memset(info->nr_on_node, 0, nr_node_ids * sizeof(*info->nr_on_node));
+	for (i = 0; i < vm->nr_pages; i += step)
+		info->nr_on_node[page_to_nid(vm->pages[i])] += step;
+	for_each_node_state(node, N_HIGH_MEMORY)
+		if (info->nr_on_node[node])
+			seq_printf(info->m, " N%d=%u", node, info->nr_on_node[node]);
+}
+
+static void vminfo_vm(const struct vminfo *info, struct vm_struct *vm)
+{
+	struct seq_file *m = info->m;
+	unsigned int i;
+
+	seq_printf(m, "0x%pK-0x%pK %7lu", vm->addr, vm->addr + vm->size, vm->size);
+	if (vm->caller)
+		seq_printf(m, " %pS", vm->caller);
+	if (vm->nr_pages)
+		seq_printf(m, " pages=%lu", vm->nr_pages);
+	if (vm->phys_addr)
+		seq_printf(m, " phys=%pa", &vm->phys_addr);
+	for (i = 0; i < ARRAY_SIZE(vminfo_words); i++)
+		if (vm->flags & vminfo_words[i].flag)
+			seq_puts(m, vminfo_words[i].word);
+	if (is_vmalloc_addr(vm->pages))
+		seq_puts(m, " vpages");
+	vminfo_nodes(info, vm);
+	seq_putc(m, '\n');
+}
+
+static int vminfo_area(struct vmap_area *va, void *data)
+{
+	const struct vminfo *info = data;
+
+	if (!va->vm) {
+		if (va->flags & VMAP_RAM)
+			seq_printf(info->m, "0x%pK-0x%pK %7lu vm_map_ram\n",
+				   (void *)va->va_start, (void *)va->va_end,
+				   va->va_end - va->va_start);
+		return 0;
+	}
+	if (READ_ONCE(va->vm->flags) & VM_UNINITIALIZED)
+		return 0;
+	/* Pairs with the barrier in clear_vm_uninitialized_flag(). */
+	smp_rmb();
+	vminfo_vm(info, va->vm);
+	return 0;
+}
+
+static void vminfo_lazy(unsigned long start, unsigned long end, void *data)
+{
+	const struct vminfo *info = data;
+
+	seq_printf(info->m, "0x%pK-0x%pK %7lu unpurged vm_area\n", (void *)start,
+		   (void *)end, end - start);
+}
+
+static int vminfo_show(struct seq_file *m, void *unused)
+{
+	struct vminfo info = { .m = m };
+
+	if (IS_ENABLED(CONFIG_NUMA))
+		info.nr_on_node = kmalloc_array(nr_node_ids, sizeof(*info.nr_on_node),
+						GFP_KERNEL);
+	vmap_space_walk(0, vminfo_area, &info);
+	vmap_space_walk_lazy(vminfo_lazy, &info);
+	kfree(info.nr_on_node);
+	return 0;
+}
+
+static int __init vminfo_init(void)
+{
+	proc_create_single("vmallocinfo", 0400, NULL, vminfo_show);
+	return 0;
+}
+module_init(vminfo_init);
+#endif /* CONFIG_PROC_FS */
+
+/* ---- debugfs ------------------------------------------------------------- */
+
+#ifdef CONFIG_DEBUG_FS
+static const char * const vmstats_fits[VMAP_NR_FITS] = {
+	[VMAP_FIT_NONE] = "none",
+	[VMAP_FIT_EXACT] = "exact",
+	[VMAP_FIT_LOW] = "low",
+	[VMAP_FIT_HIGH] = "high",
+	[VMAP_FIT_MIDDLE] = "middle",
+};
+
+static int vmalloc_stats_show(struct seq_file *m, void *unused)
+{
+	struct vmap_space_stats stats;
+	unsigned int i;
+
+	vmap_space_read_stats(&stats);
+	for (i = 0; i < VMAP_NR_FITS; i++)
+		seq_printf(m, "fit_%s %lu\n", vmstats_fits[i], stats.nr_fits[i]);
+	seq_printf(m, "in_segments %lu\n", stats.nr_in_segments);
+	seq_printf(m, "segments %lu\n", stats.nr_segments);
+	seq_printf(m, "preload_allocs %lu\n", stats.nr_preload_allocs);
+	seq_printf(m, "preload_hits %lu\n", stats.nr_preload_hits);
+	seq_printf(m, "preload_failures %lu\n", stats.nr_preload_failures);
+	seq_printf(m, "purges %lu\n", stats.nr_purges);
+	seq_printf(m, "lazy_pages %lu\n", stats.lazy_pages);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(vmalloc_stats);
+
+static int __init vmalloc_stats_init(void)
+{
+	debugfs_create_file("vmalloc_stats", 0444, NULL, NULL, &vmalloc_stats_fops);
+	return 0;
+}
+late_initcall(vmalloc_stats_init);
+#endif /* CONFIG_DEBUG_FS */
+
+/* ---- reports ------------------------------------------------------------- */
+
+#ifdef CONFIG_PRINTK
+struct vmdump {
+	unsigned long nr_pages;
+	unsigned long addr;
+	const void *caller;
+	bool found;
+};
+
+static int vmdump_area(struct vmap_area *va, void *data)
+{
+	struct vmdump *dump = data;
+
+	if (va->vm) {
+		dump->found = true;
+		dump->addr = (unsigned long)va->vm->addr;
+		dump->nr_pages = va->vm->nr_pages;
+		dump->caller = va->vm->caller;
+	}
+	return 1;
+}
+
+/**
+ * vmalloc_dump_obj() - end a line of a report with the area of an address
+ * @object: any address
+ *
+ * Context: any; where a lock is taken already, it does without.
+ * Return: whether something was printed.
+ */
+bool vmalloc_dump_obj(void *object)
+{
+	struct vmdump dump = {};
+
+	if (!vmap_space_peek((unsigned long)object, vmdump_area, &dump) || !dump.found)
+		return false;
+	pr_cont(" %lu-page vmalloc region starting at %#lx allocated at %pS\n",
+		dump.nr_pages, dump.addr, dump.caller);
+	return true;
+}
+#endif /* CONFIG_PRINTK */
