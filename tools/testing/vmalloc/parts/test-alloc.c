@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * test-alloc.c - mm/vmalloc-alloc.c and mm/vmalloc-area.c, their masks and failures
+ *
+ * Each kind of request is made with each mask: no part of it may have a bit that
+ * the mask forbids.  Then each thing that can fail fails in its turn: nothing may
+ * be left behind, and __GFP_NOFAIL must not fail.
+ */
+#define _GNU_SOURCE
+#include "shim/memory.h"
+#include "vmalloc-area.c"
+#include "vmalloc-alloc.c"
+
+struct mask {
+	gfp_t gfp;
+	enum shim_scope tables;
+};
+
+static const struct mask masks[] = {
+	{ GFP_KERNEL, SCOPE_NONE },
+	{ GFP_KERNEL_ACCOUNT | __GFP_ZERO, SCOPE_NONE },
+	{ GFP_USER | __GFP_NOLOCKDEP, SCOPE_NONE },
+	{ GFP_NOFS, SCOPE_NOFS },
+	{ GFP_NOIO, SCOPE_NOIO },
+	{ GFP_NOWAIT, SCOPE_NORECLAIM },
+	{ GFP_ATOMIC, SCOPE_NORECLAIM },
+	{ GFP_ATOMIC | __GFP_NOFAIL, SCOPE_NORECLAIM },
+	{ GFP_KERNEL | __GFP_NORETRY, SCOPE_NORECLAIM },
+	{ GFP_KERNEL | __GFP_RETRY_MAYFAIL, SCOPE_NORECLAIM },
+	{ GFP_NOFS | __GFP_NORETRY | __GFP_NOWARN, SCOPE_NORECLAIM },
+	{ GFP_KERNEL | __GFP_NOFAIL, SCOPE_NONE },
+	{ GFP_NOFS | __GFP_NOFAIL, SCOPE_NOFS },
+	{ GFP_NOIO | __GFP_NOFAIL, SCOPE_NOIO },
+	{ GFP_KERNEL | GFP_DMA32, SCOPE_NONE },
+};
+
+/* One page; pages behind the vm_struct; an array of its own; a vmalloc'ed array. */
+static const unsigned long page_counts[] = { 1, 22, 23, 100, 513, 700 };
+
+/* Bits that widen what may be done, so must come from the caller. */
+#define WIDENS	(__GFP_DIRECT_RECLAIM | __GFP_IO | __GFP_FS | __GFP_HIGH | __GFP_NOFAIL | \
+		 __GFP_DMA | __GFP_DMA32 | __GFP_ACCOUNT)
+
+static void settle(void)
+{
+	unsigned int i, node, memcg;
+
+	for (i = 0; i < 3; i++)
+		shim_run_works();
+	space_make_room();
+	assert(!space_nr_areas && !shim_nr_objects && !shim_nr_pages && !shim_warnings);
+	for (node = 0; node < 2; node++)
+		for (memcg = 0; memcg < 3; memcg++)
+			assert(!shim_nr_vmalloc[node][memcg]);
+}
+
+static void *allocate(unsigned long nr, const struct mask *mask, unsigned long flags)
+{
+	return __vmalloc_node_range_noprof(nr << PAGE_SHIFT, 1, VMALLOC_START, VMALLOC_END,
+					   mask->gfp, PAGE_KERNEL, flags, NUMA_NO_NODE, NULL);
+}
+
+static void check_record(const struct mask *mask)
+{
+	gfp_t allowed = mask->gfp;
+
+	if (!gfpflags_allow_blocking(allowed))
+		allowed &= ~__GFP_NOFAIL;
+	assert(!(record.any & WIDENS & ~allowed));
+	/* Who would rather fail is not made to wait for anything. */
+	assert((record.all & mask->gfp & (__GFP_NORETRY | __GFP_RETRY_MAYFAIL)) ==
+	       (mask->gfp & (__GFP_NORETRY | __GFP_RETRY_MAYFAIL)));
+	assert(record.table_scope == mask->tables);
+	assert(shim_scope == SCOPE_NONE);
+}
+
+static void check_area(const void *p, unsigned long nr, unsigned long flags)
+{
+	struct vm_struct *vm = find_vm_area(p);
+	unsigned long i;
+
+	assert(vm && vm->addr == p && vm->nr_pages >= nr);
+	assert(vm->flags == (VM_ALLOC | flags));
+	assert(get_vm_area_size(vm) == vm->nr_pages << PAGE_SHIFT);
+	for (i = 0; i < vm->nr_pages; i++)
+		assert(vm->pages[i]->used && space_mapped[space_page((unsigned long)p) + i]);
+	assert(!space_mapped[space_page((unsigned long)p) + vm->nr_pages]);
+}
+
+static void test_masks(unsigned long flags)
+{
+	unsigned int i, j;
+	void *p;
+
+	for (i = 0; i < ARRAY_SIZE(masks); i++) {
+		for (j = 0; j < ARRAY_SIZE(page_counts); j++) {
+			record_start();
+			p = allocate(page_counts[j], &masks[i], flags);
+			assert(p);
+			check_record(&masks[i]);
+			check_area(p, page_counts[j], flags);
+			vfree(p);
+			settle();
+		}
+	}
+}
+
+/* Returns how many things could fail. */
+static unsigned int fail_each(unsigned long nr, const struct mask *mask, unsigned long flags)
+{
+	const bool must = (mask->gfp & __GFP_NOFAIL) && gfpflags_allow_blocking(mask->gfp);
+	unsigned int n, nr_failed = 0;
+	bool over = false;
+	void *p;
+
+	for (n = 1; !over; n += 1 + n / 20) {
+		record_start();
+		shim_fail_in = n;
+		p = allocate(nr, mask, flags);
+		over = shim_fail_in;
+		shim_fail_in = 0;
+		assert(p || !must);
+		nr_failed += !p;
+		if (p)
+			check_area(p, nr, flags);
+		vfree(p);
+		settle();
+	}
+	return nr_failed;
+}
+
+static unsigned int test_failures(unsigned long flags)
+{
+	unsigned int i, j, nr_failed = 0;
+
+	for (i = 0; i < ARRAY_SIZE(masks); i++)
+		for (j = 0; j < ARRAY_SIZE(page_counts); j++)
+			nr_failed += fail_each(page_counts[j], &masks[i], flags);
+	return nr_failed;
+}
+
+static void test_vrealloc(void)
+{
+	unsigned long size = 0, new_size, i;
+	unsigned int step;
+	u8 *p = NULL, *new;
+
+	for (step = 0; step < 3000; step++) {
+		new_size = 1 + rand() % (rand() % 3 ? 40 : 3) * PAGE_SIZE + rand() % PAGE_SIZE;
+		shim_fail_in = rand() % 5 ? 0 : 1 + rand() % 20;
+		new = vrealloc_node_align_noprof(p, new_size, 1, GFP_KERNEL, NUMA_NO_NODE);
+		shim_fail_in = 0;
+		if (!new)
+			continue;
+		for (i = 0; i < min(size, new_size); i += 97)
+			assert(new[i] == (u8)i);
+		for (i = 0; i < new_size; i += 97)
+			new[i] = i;
+		p = new;
+		size = new_size;
+		assert(find_vm_area(p)->nr_pages >= PAGE_ALIGN(size) >> PAGE_SHIFT);
+		assert(find_vm_area(p)->requested_size == size);
+	}
+	assert(!vrealloc_node_align_noprof(p, 0, 1, GFP_KERNEL, NUMA_NO_NODE));
+	settle();
+}
+
+static void test_areas(void)
+{
+	struct vm_struct *vm;
+	struct page **pages;
+	void *p;
+
+	vm = get_vm_area(3 * PAGE_SIZE, VM_IOREMAP);
+	assert(vm->flags == VM_IOREMAP && IS_ALIGNED((unsigned long)vm->addr, 4 * PAGE_SIZE));
+	assert(find_vm_area(vm->addr + 3 * PAGE_SIZE) == vm);
+	free_vm_area(vm);
+
+	pages = kmalloc_node_noprof(2 * sizeof(*pages), GFP_KERNEL, 0);
+	pages[0] = alloc_pages_noprof(GFP_KERNEL, 0);
+	pages[1] = alloc_pages_noprof(GFP_KERNEL, 0);
+	p = vmap(pages, 2, VM_MAP | VM_MAP_PUT_PAGES, PAGE_KERNEL);
+	assert(p && find_vm_area(p)->nr_pages == 2);
+	vfree(p);
+
+	p = vmalloc_noprof(5 * PAGE_SIZE);
+	vfree_atomic(p);
+	assert(find_vm_area(p));
+	settle();
+
+	/* Nothing there, and not the start of a page: refused with a warning. */
+	vfree((void *)VMALLOC_START);
+	vfree((void *)VMALLOC_START + 8);
+	assert(shim_warnings == 3);
+	shim_warnings = 0;
+	settle();
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int nr_failed;
+
+	srand(argc > 1 ? atoi(argv[1]) : 1);
+	vmalloc_init();
+	test_masks(0);
+	test_masks(VM_ALLOW_HUGE_VMAP);
+	nr_failed = test_failures(0) + test_failures(VM_ALLOW_HUGE_VMAP);
+	test_vrealloc();
+	test_areas();
+	printf("alloc: %zu masks, %u requests failed\n", ARRAY_SIZE(masks), nr_failed);
+	assert(nr_failed > 100);
+	return 0;
+}

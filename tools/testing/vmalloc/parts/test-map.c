@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * test-map.c - mm/vmalloc-map.c over page tables of 8 entries
+ *
+ * Tables of five levels, small so that every boundary is met often, with leaves at
+ * three of them (and of four entries, where CONFIG_HUGETLB_PAGE is set), cover
+ * 32768 pages.  Random ranges are mapped, by pages or by physical addresses, and
+ * unmapped; now and then a table cannot be allocated, an architecture refuses a
+ * leaf, ptdump holds its lock, or something is mapped already.  An array says what
+ * every page must be, as vmalloc_to_page() sees it.
+ */
+#include "shim/tables.h"
+#include "vmalloc-map.c"
+
+/* ---- the model ---------------------------------------------------------------- */
+
+#define NOTHING		(-1L)
+#define MAX_LIVE	200
+
+struct range {
+	unsigned long first, nr;
+};
+
+static long model[NR_PAGES];	/* frame, or NOTHING */
+static long wanted[NR_PAGES];
+static struct page *pages[NR_PAGES];
+static struct range live[MAX_LIVE];
+static unsigned int nr_live;
+static unsigned long nr_mapped, nr_failed, nr_collisions;
+
+static unsigned long addr_of(unsigned long page)
+{
+	return BASE + (page << PAGE_SHIFT);
+}
+
+static long frame_at(unsigned long page)
+{
+	struct page *found = vmalloc_to_page((void *)addr_of(page));
+
+	return found ? (long)page_to_pfn(found) : NOTHING;
+}
+
+static void check_all(void)
+{
+	unsigned long i;
+
+	for (i = 0; i < NR_PAGES; i++)
+		assert(frame_at(i) == model[i]);
+}
+
+static bool is_free(const struct range *range)
+{
+	unsigned long i;
+
+	for (i = 0; i < range->nr; i++)
+		if (model[range->first + i] != NOTHING)
+			return false;
+	return true;
+}
+
+/* Pages in runs, or in aligned blocks of 1 << @order. */
+static void choose_pages(const struct range *range, unsigned int order)
+{
+	unsigned long i, pfn = 0;
+
+	for (i = 0; i < range->nr; i++) {
+		if (order && IS_ALIGNED(i, 1UL << order))
+			pfn = rand() % (NR_FRAMES >> order) << order;
+		else if (!order && (!i || rand() % 5 == 0 || pfn + 1 == NR_FRAMES))
+			pfn = rand() % NR_FRAMES;
+		else
+			pfn++;
+		wanted[i] = pfn;
+		pages[i] = pfn_to_page(pfn);
+	}
+}
+
+/* Often with the same offset from a boundary as the addresses have. */
+static unsigned long choose_phys(const struct range *range)
+{
+	unsigned long i, pfn = rand() % (NR_FRAMES - range->nr);
+
+	if (rand() % 2)
+		pfn = ALIGN_DOWN(pfn, 512) + range->first % 512;
+	if (pfn + range->nr > NR_FRAMES)
+		pfn = 0;
+	for (i = 0; i < range->nr; i++)
+		wanted[i] = pfn + i;
+	return pfn << PAGE_SHIFT;
+}
+
+static int map_range(const struct range *range, int kind, unsigned int order)
+{
+	const unsigned long start = addr_of(range->first);
+	const unsigned long end = addr_of(range->first + range->nr);
+
+	if (kind == 2)
+		return vmap_page_range(start, end, choose_phys(range), PAGE_KERNEL);
+	choose_pages(range, order);
+	return vmap_pages_range(start, end, PAGE_KERNEL, pages, PAGE_SHIFT + order);
+}
+
+static void unmap(unsigned long first, unsigned long nr)
+{
+	vunmap_range(addr_of(first), addr_of(first + nr));
+}
+
+/* Of a range that met another's, only what lies before that was mapped. */
+static void undo_collision(const struct range *range)
+{
+	unsigned long i;
+
+	for (i = 0; i < range->nr && model[range->first + i] == NOTHING; i++) {
+		if (frame_at(range->first + i) == NOTHING)
+			continue;
+		assert(frame_at(range->first + i) == wanted[i]);
+		unmap(range->first + i, 1);
+	}
+	nr_collisions++;
+}
+
+static void step_map(void)
+{
+	static const unsigned int orders[] = { 0, 2, 3, 6, 9 };
+	unsigned int order = 0, kind = rand() % 3;
+	const int warnings = shim_warnings;
+	struct range range = {
+		.first = rand() % NR_PAGES,
+		.nr = 1 + rand() % (rand() % 4 ? 40 : 2000),
+	};
+	bool clear;
+	int err;
+
+	if (kind == 1) {
+		order = orders[rand() % ARRAY_SIZE(orders)];
+		range.nr = ALIGN(range.nr, 1UL << order);
+		range.first = ALIGN_DOWN(range.first, 1UL << order);
+	}
+	if (range.first + range.nr > NR_PAGES || nr_live == MAX_LIVE)
+		return;
+	clear = is_free(&range);
+	if (!clear && (kind || rand() % 10))
+		return;
+	shim_fail_in = clear && rand() % 6 == 0 ? 1 + rand() % 4 : 0;
+	err = map_range(&range, kind, order);
+	shim_fail_in = 0;
+	if (!clear) {
+		assert(err && shim_warnings > warnings);
+		undo_collision(&range);
+		return;
+	}
+	assert(shim_warnings == warnings);
+	if (err) {
+		unmap(range.first, range.nr);
+		nr_failed++;
+		return;
+	}
+	memcpy(model + range.first, wanted, range.nr * sizeof(*model));
+	live[nr_live++] = range;
+	nr_mapped++;
+}
+
+static void step_unmap(void)
+{
+	const int warnings = shim_warnings;
+	struct range range;
+	unsigned int i;
+
+	if (!nr_live)
+		return;
+	i = rand() % nr_live;
+	range = live[i];
+	live[i] = live[--nr_live];
+	unmap(range.first, range.nr);
+	for (i = 0; i < range.nr; i++)
+		model[range.first + i] = NOTHING;
+	assert(shim_warnings == warnings);
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int i;
+
+	srand(argc > 1 ? atoi(argv[1]) : 1);
+	memset(model, 0xff, sizeof(model));
+	for (i = 0; i < 20000; i++) {
+		if (rand() % 3)
+			step_map();
+		else
+			step_unmap();
+		if (i % 32 == 0)
+			check_all();
+	}
+	while (nr_live)
+		step_unmap();
+	check_all();
+	printf("map: %lu mapped, %lu failed, %lu collisions\n", nr_mapped, nr_failed,
+	       nr_collisions);
+	assert(nr_mapped > 5000 && nr_failed > 100 && nr_collisions > 50);
+	return 0;
+}
