@@ -29,6 +29,11 @@ exceptions() {
 		percpu_nolock_kunit.c.*INCLUDE_LINUX	# register_nmi_handler()
 		vmalloc-internal.h.*MACRO_ARG_REUSE	# a loop names its variable
 		vmalloc/test.h.*MACRO_ARG_REUSE		# TEST() pastes a name
+		vmalloc-map.c.*SPACING			# "level##_t *entry" in macros
+		vmalloc-map.c.*AVOID_BUG		# VIRTUAL_BUG_ON() is for debugging
+		vmalloc-area.c.*AVOID_BUG		# areas that overlap in early boot
+		vmalloc-ram.c.*NR_CPUS			# the size of a bitmap in a struct
+		vmalloc-stats.c.*LOGGING_CONTINUATION	# ends a line of mem_dump_obj()
 		percpu/bench.c.*VOLATILE		# a mark in a trace of memory accesses
 		percpu/fuzz.c.*(CAMELCASE|AVOID_EXTERNS)	# libFuzzer chose the name
 		percpu/test.h.*MACRO_ARG_REUSE		# TEST() pastes a name

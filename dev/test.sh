@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Run the tests and sum up.
 #
-#   dev/test.sh [PART]...      parts: apply series tools sim vmalloc kunit pressure races
-#                              (all of these without PART); on demand: model,
+#   dev/test.sh [PART]...      parts: apply series tools sim vmalloc vparts kunit pressure
+#                              races (all of these without PART); on demand: model,
 #                              sim-be64, kunit-full (every machine and checker),
 #                              and races-long, an hour or RACES_SECONDS of races
 #   dev/test.sh full           all, with what else is run on demand only
@@ -22,6 +22,7 @@ run_part() {
 	model)	dev/packages.sh model && make -C tools/testing/percpu model ;;
 	sim-be64) dev/packages.sh source be64 && linux && make -C tools/testing/percpu be64 ;;
 	vmalloc)	dev/packages.sh source sim && linux && make -C tools/testing/vmalloc test ;;
+	vparts)	dev/packages.sh sim && make -C tools/testing/vmalloc/parts test ;;
 	kunit)	dev/packages.sh source && linux && dev/kunit.sh test ;;
 	kunit-full) dev/packages.sh source && linux && dev/kunit.sh full ;;
 	pressure)	dev/run.sh pressure ;;
@@ -33,9 +34,9 @@ run_part() {
 
 linux() { dev/get-linux.sh ${KERNEL:+"$KERNEL"}; }
 
-[ $# -gt 0 ] || set -- apply series tools sim vmalloc kunit pressure races
+[ $# -gt 0 ] || set -- apply series tools sim vmalloc vparts kunit pressure races
 [ "$*" != full ] ||
-	set -- apply series tools sim vmalloc sim-be64 model pressure kunit-full races-long
+	set -- apply series tools sim vmalloc vparts sim-be64 model pressure kunit-full races-long
 mkdir -p build/test
 passed=0 failed=0 began=$(date +%s)
 for part; do
