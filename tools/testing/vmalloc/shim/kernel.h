@@ -31,7 +31,6 @@
 typedef struct { unsigned long pgprot; } pgprot_t;
 typedef struct { unsigned long pte; } pte_t;
 struct page;
-struct llist_node { struct llist_node *next; };
 
 static inline void bitmap_andnot(unsigned long *to, const unsigned long *a,
 				 const unsigned long *b, unsigned int nbits)
