@@ -37,7 +37,7 @@
 #include <linux/spinlock.h>
 #include <linux/swap.h>
 
-#define HANG_JIFFIES	(15 * HZ)
+#define HANG_JIFFIES	(45 * HZ)	/* some machines are emulated */
 #define MAX_HOLDERS	8
 #define MAX_OBJECTS	2048	/* of a page for each CPU */
 #define IO_OBJECTS	16
