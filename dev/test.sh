@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # Run the tests and sum up.
 #
-#   dev/test.sh [PART]...      parts: apply series tools sim vmalloc vparts kunit pressure
-#                              races (all of these without PART); on demand: model,
-#                              sim-be64, kunit-full (every machine and checker),
+#   dev/test.sh [PART]...      parts: apply series tools sim vmalloc vparts kunit
+#                              (all of these without PART); on demand: model, pressure,
+#                              races, sim-be64, kunit-full (every machine and checker),
 #                              and races-long, an hour or RACES_SECONDS of races
 #   dev/test.sh full           all, with what else is run on demand only
 #
@@ -34,9 +34,9 @@ run_part() {
 
 linux() { dev/get-linux.sh ${KERNEL:+"$KERNEL"}; }
 
-[ $# -gt 0 ] || set -- apply series tools sim vmalloc vparts kunit pressure races
+[ $# -gt 0 ] || set -- apply series tools sim vmalloc vparts kunit
 [ "$*" != full ] ||
-	set -- apply series tools sim vmalloc vparts sim-be64 model pressure kunit-full races-long
+	set -- apply series tools sim vmalloc vparts sim-be64 model pressure races kunit-full races-long
 mkdir -p build/test
 passed=0 failed=0 began=$(date +%s)
 for part; do

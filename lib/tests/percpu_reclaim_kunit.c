@@ -38,6 +38,7 @@
 #include <linux/swap.h>
 
 #define HANG_JIFFIES	(45 * HZ)	/* some machines are emulated */
+#define MAX_CPUS	16
 #define MAX_HOLDERS	8
 #define MAX_OBJECTS	2048	/* of a page for each CPU */
 #define IO_OBJECTS	16
@@ -276,6 +277,9 @@ static int reclaim_init(struct kunit *test)
 	init_completion(&scene.one_inside);
 	init_completion(&scene.all_inside);
 	init_completion(&scene.io_done);
+	/* They would be at it for minutes: each object is a page for every CPU. */
+	if (num_possible_cpus() > MAX_CPUS)
+		kunit_skip(test, "more than %u possible CPUs", MAX_CPUS);
 	scene.shrinker = shrinker_alloc(0, "percpu_reclaim_test");
 	if (!scene.shrinker)
 		return -ENOMEM;
