@@ -5,11 +5,12 @@
  * Knows bits only: nothing of locks, gfp or pages.  The caller holds the
  * allocator's lock for all but pcpu_area_claim() and pcpu_area_length().
  *
- * Three bitmaps, a bit a slot.  @busy has the slots that cannot be handed out,
- * whether an area uses them or their row is closed.  @ends marks the last slot
- * of each area, so that the length of an area can be read from its start.
- * @live marks the first slot of each area until its owner frees it: an atomic
- * test-and-clear there decides who frees, before anything else is looked at.
+ * A bitmap, a bit a slot: @busy has the slots that cannot be handed out, whether an
+ * area uses them or their row is closed.  And @lengths, a byte a slot: at the first
+ * slot of an area it has the area's length, and whether the area is live.  An atomic
+ * operation on that byte decides who frees, before anything else is looked at.  They
+ * are bytes and not bits so that owners of neighbours seldom share a cache line, and
+ * the owner needs no atomic operation to make an area live.
  *
  * Of each row it is known how many slots are free at its two ends and in all of
  * it, and a bound for the longest free run inside.  The bound is raised when
@@ -44,8 +45,8 @@ static unsigned int pcpu_map_longs(unsigned int nr_slots)
  */
 size_t pcpu_area_storage_bytes(unsigned int nr_slots)
 {
-	return 3 * pcpu_map_longs(nr_slots) * sizeof(long) +
-	       ALIGN(nr_slots / PCPU_ROW_SLOTS * sizeof(struct pcpu_room), sizeof(long));
+	return pcpu_map_longs(nr_slots) * sizeof(long) +
+	       nr_slots / PCPU_ROW_SLOTS * sizeof(struct pcpu_room) + nr_slots;
 }
 
 /**
@@ -60,9 +61,8 @@ void pcpu_area_init(struct pcpu_area_map *map, unsigned int nr_slots, void *stor
 
 	map->nr_slots = nr_slots;
 	map->busy = storage;
-	map->ends = map->busy + longs;
-	map->live = map->ends + longs;
-	map->room = (struct pcpu_room *)(map->live + longs);
+	map->room = (struct pcpu_room *)(map->busy + longs);
+	map->lengths = (u8 *)(map->room + nr_slots / PCPU_ROW_SLOTS);
 	bitmap_fill(map->busy, nr_slots);
 }
 
@@ -487,12 +487,19 @@ unsigned int pcpu_area_free_after(const struct pcpu_area_map *map,
 	return min(nr, max);
 }
 
-/* @ends is read without the lock, so each store to one of its words is whole. */
-static void pcpu_write_end(struct pcpu_area_map *map, unsigned int slot, bool set)
+/* Bytes of @lengths are read without the lock. */
+static void pcpu_length_write(struct pcpu_area_map *map, unsigned int slot, unsigned int nr)
 {
-	unsigned long *word = &map->ends[BIT_WORD(slot)];
+	u8 *byte = &map->lengths[slot];
+	unsigned int i;
 
-	WRITE_ONCE(*word, set ? *word | BIT_MASK(slot) : *word & ~BIT_MASK(slot));
+	if (nr < PCPU_AREA_LONG) {
+		WRITE_ONCE(*byte, nr);
+		return;
+	}
+	for (i = 1; i <= PCPU_LONG_BYTES; i++, nr >>= 7)
+		WRITE_ONCE(byte[i], nr & ~PCPU_AREA_LIVE);
+	WRITE_ONCE(*byte, PCPU_AREA_LONG);
 }
 
 /**
@@ -512,8 +519,8 @@ unsigned int pcpu_area_take(struct pcpu_area_map *map, unsigned int slot, unsign
 	unsigned int end = slot + nr, nr_areas = 0;
 
 	pcpu_area_close(map, slot, nr);
-	for (slot += length; slot <= end; slot += length, nr_areas++)
-		pcpu_write_end(map, slot - 1, true);
+	for (; slot < end; slot += length, nr_areas++)
+		pcpu_length_write(map, slot, length);
 	return nr_areas;
 }
 
@@ -521,30 +528,48 @@ unsigned int pcpu_area_take(struct pcpu_area_map *map, unsigned int slot, unsign
  * pcpu_area_unmark - the area ends, its slots stay closed
  * @map: the map
  * @slot: its first slot
- * @nr: its length
  */
-void pcpu_area_unmark(struct pcpu_area_map *map, unsigned int slot, unsigned int nr)
+void pcpu_area_unmark(struct pcpu_area_map *map, unsigned int slot)
 {
-	pcpu_write_end(map, slot + nr - 1, false);
+	u8 *byte = &map->lengths[slot];
+	unsigned int i;
+
+	if (READ_ONCE(*byte) == PCPU_AREA_LONG)
+		for (i = 1; i <= PCPU_LONG_BYTES; i++)
+			WRITE_ONCE(byte[i], 0);
+	WRITE_ONCE(*byte, 0);
 }
 
 /**
- * pcpu_area_length_on - the rest of pcpu_area_length()
+ * pcpu_area_length_long - the rest of pcpu_area_length()
  * @map: the map
- * @slot: the first slot of an area that does not end in its word
+ * @slot: the first slot of an area that has PCPU_AREA_LONG there
  *
  * Context: as there.
- * Return: slots, or 0 where no area can start there
+ * Return: slots
  */
-unsigned int pcpu_area_length_on(const struct pcpu_area_map *map, unsigned int slot)
+unsigned int pcpu_area_length_long(const struct pcpu_area_map *map, unsigned int slot)
 {
-	unsigned int word = BIT_WORD(slot);
-	unsigned long bits;
+	const u8 *byte = &map->lengths[slot];
+	unsigned int i, nr = 0;
 
-	do {
-		if (++word >= pcpu_map_longs(map->nr_slots))
-			return 0;
-		bits = READ_ONCE(map->ends[word]);
-	} while (!bits);
-	return word * BITS_PER_LONG + __ffs(bits) - slot + 1;
+	for (i = PCPU_LONG_BYTES; i; i--)
+		nr = nr << 7 | READ_ONCE(byte[i]);
+	return nr;
+}
+
+/**
+ * pcpu_area_next - find the next area
+ * @map: the map
+ * @slot: where to begin, not inside an area
+ *
+ * Context: the lock, or a copy of the map.
+ * Return: the first slot of the lowest area from @slot on, or @map's nr_slots
+ */
+unsigned int pcpu_area_next(const struct pcpu_area_map *map, unsigned int slot)
+{
+	/* Racy: owners of areas change whether these are live, and nothing else. */
+	const u8 *found = data_race(memchr_inv(map->lengths + slot, 0, map->nr_slots - slot));
+
+	return found ? found - map->lengths : map->nr_slots;
 }

@@ -1151,7 +1151,7 @@ static unsigned int pcpu_release_run(struct pcpu_allocator *pa, const struct pcp
 	unsigned int slot = areas->slot, i = 0, nr_slots;
 
 	do {
-		pcpu_area_unmark(&chunk->map, areas[i].slot, areas[i].nr_slots);
+		pcpu_area_unmark(&chunk->map, areas[i].slot);
 	} while (++i < nr && pcpu_areas_touch(&areas[i - 1], &areas[i]));
 
 	nr_slots = areas[i - 1].slot + areas[i - 1].nr_slots - slot;

@@ -118,17 +118,27 @@ struct pcpu_room {
  * struct pcpu_area_map - which slots of a chunk are in use
  * @nr_slots: I: slots in the map, a multiple of PCPU_ROW_SLOTS
  * @busy: L: a set bit is a slot that cannot be handed out: used, or closed
- * @ends: R: a set bit is the last slot of an area
- * @live: A: a set bit is the first slot of an area that its owner has not freed
  * @room: L: what is free in each row
+ * @lengths: a byte a slot: at the first slot of an area its length, see below, and
+ *	PCPU_AREA_LIVE until its owner frees it; 0 where no area starts
  */
 struct pcpu_area_map {
 	unsigned int nr_slots;
 	unsigned long *busy;
-	unsigned long *ends;
-	unsigned long *live;
 	struct pcpu_room *room;
+	u8 *lengths;
 };
+
+/*
+ * Lengths are written under the lock, before anybody has the area and after its
+ * last owner has given it up; between, the byte is its owner's.  So who owns an area
+ * makes it live by a plain store, and one atomic operation on the byte decides who
+ * frees it and tells its length.
+ */
+#define PCPU_AREA_LIVE		0x80U
+/* Longer areas have their length in the next bytes, 7 bits in each. */
+#define PCPU_AREA_LONG		0x7fU
+#define PCPU_LONG_BYTES		4U
 
 /* The grains [from, to) of a row, as bits. */
 static inline unsigned long pcpu_grain_mask(unsigned int from, unsigned int to)
@@ -150,8 +160,9 @@ unsigned int pcpu_area_free_after(const struct pcpu_area_map *map,
 				  unsigned int slot, unsigned int max);
 unsigned int pcpu_area_take(struct pcpu_area_map *map, unsigned int slot, unsigned int nr,
 			    unsigned int length);
-void pcpu_area_unmark(struct pcpu_area_map *map, unsigned int slot, unsigned int nr);
-unsigned int pcpu_area_length_on(const struct pcpu_area_map *map, unsigned int slot);
+void pcpu_area_unmark(struct pcpu_area_map *map, unsigned int slot);
+unsigned int pcpu_area_length_long(const struct pcpu_area_map *map, unsigned int slot);
+unsigned int pcpu_area_next(const struct pcpu_area_map *map, unsigned int slot);
 
 /**
  * pcpu_area_reach - bound for the free runs that begin in a row
@@ -176,10 +187,21 @@ static inline unsigned int pcpu_area_reach(const struct pcpu_area_map *map, unsi
  * pcpu_area_enliven - let an area be freed
  * @map: the map
  * @slot: its first slot
+ *
+ * Context: any; the caller owns the area.
  */
 static inline void pcpu_area_enliven(struct pcpu_area_map *map, unsigned int slot)
 {
-	set_bit(slot, map->live);
+	u8 *length = &map->lengths[slot];
+
+	/* Pairs with pcpu_area_claim(): who frees it finds all hooks done. */
+	smp_store_release(length, READ_ONCE(*length) | PCPU_AREA_LIVE);
+}
+
+/* Has its owner not freed the area yet? */
+static inline bool pcpu_area_is_live(const struct pcpu_area_map *map, unsigned int slot)
+{
+	return READ_ONCE(map->lengths[slot]) & PCPU_AREA_LIVE;
 }
 
 /**
@@ -187,16 +209,15 @@ static inline void pcpu_area_enliven(struct pcpu_area_map *map, unsigned int slo
  * @map: the map
  * @slot: the first slot of an area
  *
- * Context: any; the caller owns the area, so that its end stays where it is.
- * Other bits of the words read may change meanwhile.
- * Return: slots, or 0 where no area can start there
+ * Context: any; the caller owns the area, or holds the lock.
+ * Return: slots, or 0 where no area starts
  */
 static inline unsigned int pcpu_area_length(const struct pcpu_area_map *map,
 					    unsigned int slot)
 {
-	unsigned long bits = READ_ONCE(map->ends[BIT_WORD(slot)]) >> (slot % BITS_PER_LONG);
+	unsigned int length = READ_ONCE(map->lengths[slot]) & ~PCPU_AREA_LIVE;
 
-	return likely(bits) ? __ffs(bits) + 1 : pcpu_area_length_on(map, slot);
+	return likely(length != PCPU_AREA_LONG) ? length : pcpu_area_length_long(map, slot);
 }
 
 /**
@@ -210,9 +231,12 @@ static inline unsigned int pcpu_area_length(const struct pcpu_area_map *map,
  */
 static inline unsigned int pcpu_area_claim(struct pcpu_area_map *map, unsigned int slot)
 {
-	if (!test_bit(slot, map->live) || !test_and_clear_bit(slot, map->live))
+	u8 *byte = &map->lengths[slot], old = READ_ONCE(*byte);
+	unsigned int length = old & ~PCPU_AREA_LIVE;
+
+	if (!(old & PCPU_AREA_LIVE) || !try_cmpxchg(byte, &old, (u8)length))
 		return 0;
-	return pcpu_area_length(map, slot);
+	return likely(length != PCPU_AREA_LONG) ? length : pcpu_area_length_long(map, slot);
 }
 
 /* ---- per-object extensions ---------------------------------------------- */

@@ -61,13 +61,11 @@ struct pcpu_size_figures {
 /**
  * struct pcpu_size_table - all classes
  * @of: the figures of each
- * @live: room for a chunk's map of live areas
- * @ends: room for its map of the areas' ends
+ * @lengths: room for the lengths of a chunk's areas
  */
 struct pcpu_size_table {
 	struct pcpu_size_figures of[PCPU_NR_SIZE_CLASSES];
-	unsigned long *live;
-	unsigned long *ends;
+	u8 lengths[];
 };
 
 /* ---- classes ----------------------------------------------------------------- */
@@ -169,28 +167,21 @@ static void pcpu_table_add_cpus(struct pcpu_size_table *table)
 	}
 }
 
-/*
- * An area's bit in the map of live areas is set after its end is marked and cleared
- * before that changes.  So under the lock, which guards the ends, the two agree.
- */
 static bool pcpu_table_copy_chunk(struct pcpu_allocator *pa, struct pcpu_size_table *table,
 				  u64 nth, struct pcpu_area_map *map)
 {
 	const struct pcpu_chunk *chunk;
 	const char *label;
-	unsigned int i;
 
 	spin_lock_irq(&pa->lock);
 	chunk = pcpu_nth_chunk(pa, nth, &label);
 	if (chunk) {
 		*map = chunk->map;
-		for (i = 0; i < BITS_TO_LONGS(map->nr_slots); i++)
-			table->live[i] = READ_ONCE(chunk->map.live[i]);
-		bitmap_copy(table->ends, chunk->map.ends, chunk->map.nr_slots);
+		/* Racy: owners make areas live, and free them, all the time. */
+		data_race(memcpy(table->lengths, map->lengths, map->nr_slots));
 	}
 	spin_unlock_irq(&pa->lock);
-	map->live = table->live;
-	map->ends = table->ends;
+	map->lengths = table->lengths;
 	return chunk;
 }
 
@@ -202,9 +193,10 @@ static void pcpu_table_add_chunks(struct pcpu_allocator *pa, struct pcpu_size_ta
 	u64 nth;
 
 	for (nth = 0; pcpu_table_copy_chunk(pa, table, nth, &map); nth++) {
-		for_each_set_bit(slot, map.live, map.nr_slots) {
+		for (slot = pcpu_area_next(&map, 0); slot < map.nr_slots;
+		     slot = pcpu_area_next(&map, slot + nr_slots)) {
 			nr_slots = pcpu_area_length(&map, slot);
-			if (!nr_slots)
+			if (!pcpu_area_is_live(&map, slot))
 				continue;
 			figures = &table->of[pcpu_size_class(nr_slots)];
 			figures->nr_live++;
@@ -216,15 +208,10 @@ static void pcpu_table_add_chunks(struct pcpu_allocator *pa, struct pcpu_size_ta
 
 static struct pcpu_size_table *pcpu_table_alloc(const struct pcpu_allocator *pa)
 {
-	unsigned int nr_longs = BITS_TO_LONGS(pa->geo.unit_pages * PCPU_ROW_SLOTS);
 	struct pcpu_size_table *table;
 
-	table = kvzalloc(sizeof(*table) + 2 * nr_longs * sizeof(long), GFP_KERNEL);
-	if (!table)
-		return NULL;
-	table->live = (unsigned long *)(table + 1);
-	table->ends = table->live + nr_longs;
-	return table;
+	return kvzalloc(struct_size(table, lengths, pa->geo.unit_pages * PCPU_ROW_SLOTS),
+			GFP_KERNEL);
 }
 
 /* ---- the file ----------------------------------------------------------------------- */

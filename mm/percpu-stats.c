@@ -20,14 +20,14 @@
  *	its lists, extensions and index are not to be used
  * @label: what kind of chunk it is
  * @busy: room for the map of busy slots of a whole unit
- * @ends: room for the map of the areas' ends
+ * @lengths: room for the lengths of areas
  * @rows: room for the rows
  */
 struct pcpu_view {
 	struct pcpu_chunk chunk;
 	const char *label;
 	unsigned long *busy;
-	unsigned long *ends;
+	u8 *lengths;
 	struct pcpu_row *rows;
 };
 
@@ -159,22 +159,20 @@ static void pcpu_show_totals(struct seq_file *m, struct pcpu_allocator *pa)
 
 /* ---- a chunk ---------------------------------------------------------------- */
 
-/* Does an area hold @slot, and where does that area, or the free run, end? */
+/* Does an area start at @slot, and where does that area, or the free run, end? */
 static unsigned int pcpu_view_run(const struct pcpu_chunk *chunk, unsigned int slot,
 				  bool *is_area)
 {
-	unsigned int row = slot / PCPU_ROW_SLOTS;
-	unsigned int end;
+	unsigned int row = slot / PCPU_ROW_SLOTS, end;
+	unsigned int nr_slots = pcpu_area_length(&chunk->map, slot);
 
-	*is_area = false;
-	if (chunk->rows[row].state != PCPU_ROW_PRESENT) {
+	*is_area = nr_slots;
+	if (nr_slots)
+		end = slot + nr_slots;
+	else if (chunk->rows[row].state != PCPU_ROW_PRESENT)
 		end = (row + 1) * PCPU_ROW_SLOTS;
-	} else if (!test_bit(slot, chunk->map.busy)) {
-		end = find_next_bit(chunk->map.busy, chunk->end_slot, slot);
-	} else {
-		*is_area = true;
-		end = slot + max(pcpu_area_length(&chunk->map, slot), 1U);
-	}
+	else	/* At least one, so that an impossible state is no endless loop. */
+		end = max(find_next_bit(chunk->map.busy, chunk->end_slot, slot), slot + 1UL);
 	return min(end, chunk->end_slot);
 }
 
@@ -345,7 +343,8 @@ static bool pcpu_view_load(struct pcpu_allocator *pa, struct pcpu_view *view, u6
 	if (chunk) {
 		*copy = *chunk;
 		bitmap_copy(view->busy, chunk->map.busy, chunk->map.nr_slots);
-		bitmap_copy(view->ends, chunk->map.ends, chunk->map.nr_slots);
+		/* Racy: owners make areas live, and free them, all the time. */
+		data_race(memcpy(view->lengths, chunk->map.lengths, chunk->map.nr_slots));
 		memcpy(view->rows, chunk->rows, chunk->nr_rows * sizeof(*view->rows));
 	}
 	spin_unlock_irq(&pa->lock);
@@ -353,8 +352,7 @@ static bool pcpu_view_load(struct pcpu_allocator *pa, struct pcpu_view *view, u6
 		return false;
 
 	copy->map.busy = view->busy;
-	copy->map.ends = view->ends;
-	copy->map.live = NULL;
+	copy->map.lengths = view->lengths;
 	copy->map.room = NULL;
 	copy->rows = view->rows;
 	return true;
@@ -362,16 +360,17 @@ static bool pcpu_view_load(struct pcpu_allocator *pa, struct pcpu_view *view, u6
 
 static struct pcpu_view *pcpu_view_alloc(const struct pcpu_allocator *pa)
 {
-	unsigned int nr_longs = BITS_TO_LONGS(pa->geo.unit_pages * PCPU_ROW_SLOTS);
+	unsigned int nr_slots = pa->geo.unit_pages * PCPU_ROW_SLOTS;
+	unsigned int nr_longs = BITS_TO_LONGS(nr_slots);
 	struct pcpu_view *view;
 
-	view = kvzalloc(sizeof(*view) + 2 * nr_longs * sizeof(long) +
-			pa->geo.unit_pages * sizeof(*view->rows), GFP_KERNEL);
+	view = kvzalloc(sizeof(*view) + nr_longs * sizeof(long) +
+			pa->geo.unit_pages * sizeof(*view->rows) + nr_slots, GFP_KERNEL);
 	if (!view)
 		return NULL;
 	view->busy = (unsigned long *)(view + 1);
-	view->ends = view->busy + nr_longs;
-	view->rows = (struct pcpu_row *)(view->ends + nr_longs);
+	view->rows = (struct pcpu_row *)(view->busy + nr_longs);
+	view->lengths = (u8 *)(view->rows + pa->geo.unit_pages);
 	return view;
 }
 

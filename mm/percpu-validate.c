@@ -61,43 +61,37 @@ static void pcpu_check_room(struct pcpu_check *check, struct pcpu_chunk *chunk,
 		    index, room->bound_slots, seen.bound_slots);
 }
 
-/* Frees clear bits of @live without the lock: what is read may be gone already. */
-static unsigned int pcpu_next_live(const struct pcpu_area_map *map, unsigned int slot)
+/* Nothing is said of slots that lie inside an area, but where a long one's length is. */
+static bool pcpu_inside_is_blank(const struct pcpu_area_map *map, unsigned int slot,
+				 unsigned int nr)
 {
-	/* Racy, see above. */
-	return data_race(find_next_bit(map->live, map->nr_slots, slot));
+	unsigned int skip = nr < PCPU_AREA_LONG ? 1 : 1 + PCPU_LONG_BYTES;
+
+	return !memchr_inv(map->lengths + slot + skip, 0, nr - skip);
 }
 
-/*
- * Walk areas from end mark to end mark.  Their starts are not recorded but for
- * live ones, so what can be said is: a live area has an end, is busy all
- * through, and no other live area starts in it.
- */
+/* Areas lie one after the other, live or not, and are busy all through. */
 static void pcpu_check_areas(struct pcpu_check *check, struct pcpu_chunk *chunk)
 {
 	struct pcpu_area_map *map = &chunk->map;
-	unsigned int slot, nr, nr_live = 0, nr_ends;
+	unsigned int slot, nr, nr_areas = 0;
 
-	for (slot = pcpu_next_live(map, 0); slot < map->nr_slots;
-	     slot = pcpu_next_live(map, slot + 1)) {
-		nr_live++;
+	for (slot = pcpu_area_next(map, 0); slot < map->nr_slots;
+	     slot = pcpu_area_next(map, slot + nr)) {
 		nr = pcpu_area_length(map, slot);
-		pcpu_expect(check, chunk, nr, " (slot %u)", slot);
-		if (!nr)
-			continue;
+		pcpu_expect(check, chunk, nr && nr <= map->nr_slots - slot,
+			    " (slot %u, %u slots)", slot, nr);
+		if (!nr || nr > map->nr_slots - slot)
+			return;
+		nr_areas++;
 		pcpu_expect(check, chunk,
 			    find_next_zero_bit(map->busy, map->nr_slots, slot) >= slot + nr,
 			    " (slot %u, %u slots)", slot, nr);
-		pcpu_expect(check, chunk,
-			    pcpu_next_live(map, slot + 1) >= slot + nr,
+		pcpu_expect(check, chunk, pcpu_inside_is_blank(map, slot, nr),
 			    " (slot %u, %u slots)", slot, nr);
 	}
-	/* Areas that are being freed, or whose rows are coming, are not live. */
-	nr_ends = bitmap_weight(map->ends, map->nr_slots);
-	pcpu_expect(check, chunk, nr_ends == chunk->nr_areas, " (%u ends, %u areas)",
-		    nr_ends, chunk->nr_areas);
-	pcpu_expect(check, chunk, nr_live <= chunk->nr_areas, " (%u live, %u areas)",
-		    nr_live, chunk->nr_areas);
+	pcpu_expect(check, chunk, nr_areas == chunk->nr_areas, " (%u, %u)", nr_areas,
+		    chunk->nr_areas);
 	check->nr_areas += chunk->nr_areas;
 }
 
@@ -113,8 +107,7 @@ static void pcpu_check_pending(struct pcpu_check *check, struct pcpu_chunk *chun
 		if (slot >= map->nr_slots)
 			break;
 		nr = pcpu_area_length(map, slot);
-		pcpu_expect(check, chunk, nr && pcpu_next_live(map, slot) >= slot + nr &&
-			    find_next_zero_bit(map->busy, map->nr_slots, slot) >= slot + nr,
+		pcpu_expect(check, chunk, nr && !pcpu_area_is_live(map, slot),
 			    " (slot %u, %u slots)", slot, nr);
 	}
 }

@@ -141,7 +141,7 @@ static void twin_free(struct twin *twin, unsigned int slot)
 	EXPECT_EQ(pcpu_area_length(&twin->map, slot), nr);
 	EXPECT_EQ(pcpu_area_claim(&twin->map, slot), nr);
 	EXPECT_EQ(pcpu_area_claim(&twin->map, slot), 0);
-	pcpu_area_unmark(&twin->map, slot, nr);
+	pcpu_area_unmark(&twin->map, slot);
 	pcpu_area_open(&twin->map, slot, nr);
 	twin->length[slot] = 0;
 	twin_fill(twin, slot, nr, FREE);
@@ -155,9 +155,9 @@ static void twin_compare(const struct twin *twin)
 
 	for (i = 0; i < map->nr_slots; i++) {
 		EXPECT_EQ(test_bit(i, map->busy), twin->slot[i] != FREE);
-		EXPECT_EQ(test_bit(i, map->live), !!twin->length[i]);
+		EXPECT_EQ(pcpu_area_is_live(map, i), !!twin->length[i]);
 		if (twin->length[i])
-			EXPECT(test_bit(i + twin->length[i] - 1, map->ends));
+			EXPECT_EQ(pcpu_area_length(map, i), twin->length[i]);
 	}
 	for (i = 0; i < map->nr_slots / BLOCK_SLOTS; i++) {
 		struct pcpu_room want = twin_room(twin, i);
@@ -282,8 +282,7 @@ static void run_random(unsigned int nr_blocks, unsigned int rounds, unsigned int
 	while (nr_live)
 		twin_free(&twin, live[--nr_live]);
 	twin_compare(&twin);
-	EXPECT(bitmap_empty(twin.map.ends, nr_slots));
-	EXPECT(bitmap_empty(twin.map.live, nr_slots));
+	EXPECT_EQ(pcpu_area_next(&twin.map, 0), nr_slots);
 	twin_exit(&twin);
 }
 

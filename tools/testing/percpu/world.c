@@ -174,13 +174,14 @@ void world_check(void)
 
 static unsigned long chunk_used_slots(const struct pcpu_chunk *chunk)
 {
+	const struct pcpu_area_map *map = &chunk->map;
+	unsigned int slot, nr_slots;
 	unsigned long slots = 0;
-	unsigned int slot, start = 0;
 
-	/* Areas lie between end marks: count each from its start, which is live. */
-	for_each_set_bit(slot, chunk->map.live, chunk->map.nr_slots) {
-		start = slot;
-		slots += pcpu_area_length(&chunk->map, start);
+	for (slot = pcpu_area_next(map, 0); slot < map->nr_slots;
+	     slot = pcpu_area_next(map, slot + nr_slots)) {
+		nr_slots = pcpu_area_length(map, slot);
+		slots += pcpu_area_is_live(map, slot) ? nr_slots : 0;
 	}
 	return slots;
 }
