@@ -716,6 +716,13 @@ struct pcpu_chunk *pcpu_chunk_init(void *storage, unsigned int nr_rows, bool has
 	return chunk;
 }
 
+static void __init pcpu_set_first(struct pcpu_allocator *pa, struct pcpu_chunk *chunk)
+{
+	pa->first = chunk;
+	pa->first_addr = chunk->base_addr + pcpu_slots_to_bytes(chunk->first_slot);
+	pa->first_bytes = pcpu_slots_to_bytes(chunk->end_slot - chunk->first_slot);
+}
+
 /**
  * pcpu_chunk_add_boot - put a part of the first chunk into service
  * @pa: the allocator
@@ -741,7 +748,7 @@ void __init pcpu_chunk_add_boot(struct pcpu_allocator *pa, struct pcpu_chunk *ch
 	if (reserved)
 		pa->reserved = chunk;
 	else
-		pa->first = chunk;
+		pcpu_set_first(pa, chunk);
 	for (index = 0; index < chunk->nr_rows; index++)
 		pcpu_row_update(pa, chunk, index, PCPU_ROW_PRESENT);
 	pcpu_area_open(&chunk->map, first_slot, nr_slots);

@@ -598,6 +598,8 @@ struct pcpu_counts {
  * @backend: I: where memory comes from
  * @index_shift: I: log2 of the bytes of an index bucket
  * @first: I: the dynamic part of the first chunk
+ * @first_addr: I: address of the first byte that it serves
+ * @first_bytes: I: what it serves of a unit; 0 without one
  * @reserved: I: the reserved part of the first chunk, or NULL
  * @boot_pages: I: pages of a unit that the first chunk occupies
  * @static_bytes: I: size of the static area, for debugfs
@@ -647,6 +649,8 @@ struct pcpu_allocator {
 	const struct pcpu_backend *backend;
 	unsigned int index_shift;
 	struct pcpu_chunk *first;
+	unsigned long first_addr;
+	unsigned long first_bytes;
 	struct pcpu_chunk *reserved;
 	unsigned int boot_pages;
 	size_t static_bytes;
@@ -711,9 +715,15 @@ static inline bool pcpu_chunk_has(const struct pcpu_chunk *chunk, unsigned long 
 	return slot - chunk->first_slot < chunk->end_slot - chunk->first_slot;
 }
 
-/* The chunk at an address, or NULL.  Under RCU. */
-static __always_inline struct pcpu_chunk *pcpu_chunk_of(struct pcpu_allocator *pa,
-							unsigned long addr)
+/* Is it in the chunk that is there for ever and is not in the index? */
+static __always_inline bool pcpu_first_has(const struct pcpu_allocator *pa, unsigned long addr)
+{
+	return addr - pa->first_addr < pa->first_bytes;
+}
+
+/* The chunk at an address that is not in the first one, or NULL.  Under RCU. */
+static __always_inline struct pcpu_chunk *pcpu_later_chunk_of(struct pcpu_allocator *pa,
+							      unsigned long addr)
 {
 	struct pcpu_index_entry *entry;
 
@@ -721,47 +731,57 @@ static __always_inline struct pcpu_chunk *pcpu_chunk_of(struct pcpu_allocator *p
 	hlist_for_each_entry_rcu(entry, pcpu_index_bucket(pa, addr), node)
 		if (likely(addr - entry->chunk->base_addr < pa->geo.unit_bytes))
 			return entry->chunk;
-	if (pa->first && pcpu_chunk_has(pa->first, addr))
-		return pa->first;
 	if (pa->reserved && pcpu_chunk_has(pa->reserved, addr))
 		return pa->reserved;
 	return NULL;
 }
 
-/* The chunk and the slot at an address; the chunk is NULL if there is none. */
-static __always_inline bool pcpu_area_at(struct pcpu_allocator *pa, unsigned long addr,
-					 struct pcpu_area *area)
+/* Where in a chunk, or in none, an address is; of what length is not known. */
+static __always_inline struct pcpu_area pcpu_area_at(struct pcpu_chunk *chunk,
+						     unsigned long addr)
 {
-	area->chunk = pcpu_chunk_of(pa, addr);
-	if (unlikely(!area->chunk))
-		return false;
-	area->slot = (addr - area->chunk->base_addr) >> PCPU_MIN_ALLOC_SHIFT;
-	return true;
+	struct pcpu_area area = { .chunk = chunk };
+
+	if (likely(chunk))
+		area.slot = (addr - chunk->base_addr) >> PCPU_MIN_ALLOC_SHIFT;
+	return area;
+}
+
+/* The same, become the one who frees it; length 0 where no live area starts. */
+static __always_inline struct pcpu_area pcpu_area_claim_at(struct pcpu_chunk *chunk,
+							   unsigned long addr)
+{
+	struct pcpu_area area = pcpu_area_at(chunk, addr);
+
+	if (likely(chunk))
+		area.nr_slots = pcpu_area_claim(&chunk->map, area.slot);
+	return area;
 }
 
 /**
  * pcpu_chunk_claim - become the one who frees the area at an address
  * @pa: the allocator
  * @addr: what may be an area's address
- * @area: set to the area
  *
  * A live area keeps its chunk, so after the claim the chunk stays until
  * pcpu_chunk_release().
  *
  * Context: any, no lock.
- * Return: false where no live area starts at @addr
+ * Return: the area; it has no slots where no live area starts at @addr
  */
-static __always_inline bool pcpu_chunk_claim(struct pcpu_allocator *pa, unsigned long addr,
-					     struct pcpu_area *area)
+static __always_inline struct pcpu_area pcpu_chunk_claim(struct pcpu_allocator *pa,
+							 unsigned long addr)
 {
-	area->nr_slots = 0;
-	if (!IS_ALIGNED(addr, PCPU_MIN_ALLOC_SIZE))
-		return false;
+	struct pcpu_area area = {};
+
+	if (unlikely(!IS_ALIGNED(addr, PCPU_MIN_ALLOC_SIZE)))
+		return area;
+	if (pcpu_first_has(pa, addr))
+		return pcpu_area_claim_at(pa->first, addr);
 	rcu_read_lock();
-	if (pcpu_area_at(pa, addr, area))
-		area->nr_slots = pcpu_area_claim(&area->chunk->map, area->slot);
+	area = pcpu_area_claim_at(pcpu_later_chunk_of(pa, addr), addr);
 	rcu_read_unlock();
-	return area->nr_slots;
+	return area;
 }
 
 /**
@@ -776,12 +796,14 @@ static __always_inline bool pcpu_chunk_claim(struct pcpu_allocator *pa, unsigned
 static __always_inline bool pcpu_chunk_of_area(struct pcpu_allocator *pa, unsigned long addr,
 					       struct pcpu_area *area)
 {
-	bool found;
-
-	rcu_read_lock();
-	found = pcpu_area_at(pa, addr, area);
-	rcu_read_unlock();
-	if (unlikely(!found))
+	if (pcpu_first_has(pa, addr)) {
+		*area = pcpu_area_at(pa->first, addr);
+	} else {
+		rcu_read_lock();
+		*area = pcpu_area_at(pcpu_later_chunk_of(pa, addr), addr);
+		rcu_read_unlock();
+	}
+	if (unlikely(!area->chunk))
 		return false;
 	area->nr_slots = pcpu_area_length(&area->chunk->map, area->slot);
 	if (likely(area->nr_slots))
@@ -992,9 +1014,11 @@ static __always_inline struct pcpu_area pcpu_cache_get(struct pcpu_allocator *pa
 	unsigned long addr;
 
 	/* A bin is made that of its size by a refill, which comes next. */
-	if (!bin || want.reserved || !READ_ONCE(bin->top))
+	if (!bin || want.reserved)
 		return area;
 	addr = pcpu_bin_pop(bin);
+	if (!addr && !READ_ONCE(bin->top))
+		return area;
 	if (likely(addr && !WARN_ON_ONCE(!pcpu_chunk_of_area(pa, addr, &area)) &&
 		   pcpu_area_suits(&area, addr, &want))) {
 		WRITE_ONCE(bin->nr_hits, READ_ONCE(bin->nr_hits) + 1);

@@ -318,7 +318,7 @@ static noinline struct pcpu_area pcpu_want_serve(struct pcpu_allocator *pa,
 	return err ? (struct pcpu_area){} : req.area;
 }
 
-/* One of the doors below; @uninit is constant in each. */
+/* One of the doors below; @reserved and @uninit are constant in each. */
 static __always_inline void __percpu *
 pcpu_alloc_one(size_t size, size_t align, bool reserved, bool uninit, gfp_t gfp,
 	       unsigned long caller)
@@ -349,6 +349,12 @@ pcpu_alloc_one(size_t size, size_t align, bool reserved, bool uninit, gfp_t gfp,
 	return pcpu_object_finish(&want, &area, objcg, false, caller);
 }
 
+static noinline void __percpu *pcpu_alloc_reserved(size_t size, size_t align, gfp_t gfp,
+						   unsigned long caller)
+{
+	return pcpu_alloc_one(size, align, true, false, gfp, caller);
+}
+
 /**
  * pcpu_alloc - allocate memory with a copy for each possible CPU
  * @size: bytes of each copy, at most a unit
@@ -369,7 +375,9 @@ pcpu_alloc_one(size_t size, size_t align, bool reserved, bool uninit, gfp_t gfp,
  */
 void __percpu *pcpu_alloc_noprof(size_t size, size_t align, bool reserved, gfp_t gfp)
 {
-	return pcpu_alloc_one(size, align, reserved, false, gfp, _RET_IP_);
+	if (unlikely(reserved))
+		return pcpu_alloc_reserved(size, align, gfp, _RET_IP_);
+	return pcpu_alloc_one(size, align, false, false, gfp, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(pcpu_alloc_noprof);
 
@@ -576,27 +584,28 @@ static void pcpu_refuse_free(struct pcpu_allocator *pa, void __percpu *ptr)
 		  (void __force *)ptr);
 }
 
-/* Claim an object for its free, and tell all who watch.  False if there is none. */
-static __always_inline bool pcpu_object_retire(struct pcpu_allocator *pa, void __percpu *ptr,
-					       struct pcpu_area *area)
+/* Claim an object for its free, and tell all who watch.  No slots if there is none. */
+static __always_inline struct pcpu_area pcpu_object_retire(struct pcpu_allocator *pa,
+							   void __percpu *ptr)
 {
+	struct pcpu_area area = pcpu_chunk_claim(pa, (unsigned long)__pcpu_ptr_to_addr(ptr));
 	struct pcpu_ext *ext;
 	size_t size_bytes;
 
-	if (unlikely(!pcpu_chunk_claim(pa, (unsigned long)__pcpu_ptr_to_addr(ptr), area))) {
+	if (unlikely(!area.nr_slots)) {
 		pcpu_refuse_free(pa, ptr);
-		return false;
+		return area;
 	}
 
 	/* Ours alone from here on, and nobody else's before the release. */
-	size_bytes = pcpu_slots_to_bytes(area->nr_slots);
-	ext = pcpu_chunk_ext(area->chunk, area->slot);
+	size_bytes = pcpu_slots_to_bytes(area.nr_slots);
+	ext = pcpu_chunk_ext(area.chunk, area.slot);
 	kmemleak_free_percpu(ptr);
-	trace_percpu_free_percpu((void *)area->chunk->base_addr,
-				 pcpu_slots_to_bytes(area->slot), ptr);
+	trace_percpu_free_percpu((void *)area.chunk->base_addr,
+				 pcpu_slots_to_bytes(area.slot), ptr);
 	pcpu_tag_free(ext, size_bytes);
 	pcpu_memcg_free(ext, size_bytes);
-	return true;
+	return area;
 }
 
 /*
@@ -607,6 +616,12 @@ static __always_inline void pcpu_note_kept(struct pcpu_allocator *pa)
 {
 	if (unlikely(!READ_ONCE(pa->balance_drain)))
 		pcpu_balance_drain_later(pa);
+}
+
+static noinline void pcpu_object_release(struct pcpu_allocator *pa, struct pcpu_area area)
+{
+	pcpu_chunk_release(pa, &area, 1);
+	pcpu_balance_after_free(pa);
 }
 
 /**
@@ -624,14 +639,15 @@ void free_percpu(void __percpu *ptr)
 	struct pcpu_allocator *pa = &pcpu_main;
 	struct pcpu_area area;
 
-	if (!ptr || !pcpu_object_retire(pa, ptr, &area))
+	if (!ptr)
 		return;
-	if (likely(pcpu_cache_put(pa, area, true))) {
+	area = pcpu_object_retire(pa, ptr);
+	if (unlikely(!area.nr_slots))
+		return;
+	if (likely(pcpu_cache_put(pa, area, true)))
 		pcpu_note_kept(pa);
-		return;
-	}
-	pcpu_chunk_release(pa, &area, 1);
-	pcpu_balance_after_free(pa);
+	else
+		pcpu_object_release(pa, area);
 }
 EXPORT_SYMBOL_GPL(free_percpu);
 
@@ -655,17 +671,21 @@ void free_percpu_bulk(size_t nr, void __percpu **ptrs)
 	size_t i;
 
 	for (i = 0; i < nr; i++) {
-		struct pcpu_area *area = &areas[nr_areas];
+		struct pcpu_area area;
 
-		if (!ptrs[i] || !pcpu_object_retire(pa, ptrs[i], area))
+		if (!ptrs[i])
+			continue;
+		area = pcpu_object_retire(pa, ptrs[i]);
+		if (!area.nr_slots)
 			continue;
 		/* More come: rather than make room in a bin, let those go that find none. */
-		if (pcpu_cache_put(pa, *area, false)) {
+		if (pcpu_cache_put(pa, area, false)) {
 			kept = true;
 			continue;
 		}
 		released = true;
-		nr_slots += area->nr_slots;
+		nr_slots += area.nr_slots;
+		areas[nr_areas] = area;
 		if (++nr_areas == PCPU_BULK_AREAS ||
 		    pcpu_slots_to_bytes(nr_slots) >= PCPU_BULK_BYTES) {
 			pcpu_cache_release(pa, areas, nr_areas);
@@ -789,7 +809,8 @@ void free_percpu_nolock(void __percpu *ptr)
 	if (!ptr)
 		return;
 	/* After a bug: a warning is worth the risk that its output takes locks. */
-	if (unlikely(!pcpu_chunk_claim(pa, (unsigned long)__pcpu_ptr_to_addr(ptr), &area))) {
+	area = pcpu_chunk_claim(pa, (unsigned long)__pcpu_ptr_to_addr(ptr));
+	if (unlikely(!area.nr_slots)) {
 		pcpu_refuse_free(pa, ptr);
 		return;
 	}

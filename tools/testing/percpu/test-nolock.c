@@ -25,12 +25,13 @@ static unsigned int nr_fillers;
 
 static struct pcpu_chunk *chunk_of(const struct object *object)
 {
-	struct pcpu_area area;
+	struct pcpu_chunk *chunk;
 
 	rcu_read_lock();
-	EXPECT(pcpu_area_at(&pcpu_main, (unsigned long)__pcpu_ptr_to_addr(object->ptr), &area));
+	chunk = world_chunk_of((unsigned long)__pcpu_ptr_to_addr(object->ptr));
 	rcu_read_unlock();
-	return area.chunk;
+	EXPECT(chunk);
+	return chunk;
 }
 
 static void fill_first_chunk(void)

@@ -98,6 +98,7 @@ unsigned int world_fail_each(const struct world *world, unsigned int kinds,
 			     void (*scenario)(void));
 /* Every invariant, and what the page tables say of each row. */
 void world_check(void);
+struct pcpu_chunk *world_chunk_of(unsigned long addr);
 unsigned long world_used_slots(void);
 /* The same, and areas that are being freed or at hand. */
 unsigned long world_taken_slots(void);

@@ -113,7 +113,7 @@ inline try()
 	}
 }
 
-/* pcpu_chunk_of(), under RCU: entry by entry */
+/* pcpu_later_chunk_of(), under RCU: entry by entry */
 inline chunk_of(a, k)
 {
 	k = 0;
