@@ -491,14 +491,15 @@ unsigned int pcpu_area_free_after(const struct pcpu_area_map *map,
 static void pcpu_length_write(struct pcpu_area_map *map, unsigned int slot, unsigned int nr)
 {
 	u8 *byte = &map->lengths[slot];
-	unsigned int i;
 
 	if (nr < PCPU_AREA_LONG) {
 		WRITE_ONCE(*byte, nr);
 		return;
 	}
-	for (i = 1; i <= PCPU_LONG_BYTES; i++, nr >>= 7)
-		WRITE_ONCE(byte[i], nr & ~PCPU_AREA_LIVE);
+	WRITE_ONCE(byte[1], nr & ~PCPU_AREA_LIVE);
+	WRITE_ONCE(byte[2], nr >> 7 & ~PCPU_AREA_LIVE);
+	WRITE_ONCE(byte[3], nr >> 14 & ~PCPU_AREA_LIVE);
+	WRITE_ONCE(byte[4], nr >> 21);
 	WRITE_ONCE(*byte, PCPU_AREA_LONG);
 }
 
@@ -551,11 +552,9 @@ void pcpu_area_unmark(struct pcpu_area_map *map, unsigned int slot)
 unsigned int pcpu_area_length_long(const struct pcpu_area_map *map, unsigned int slot)
 {
 	const u8 *byte = &map->lengths[slot];
-	unsigned int i, nr = 0;
 
-	for (i = PCPU_LONG_BYTES; i; i--)
-		nr = nr << 7 | READ_ONCE(byte[i]);
-	return nr;
+	return READ_ONCE(byte[1]) | READ_ONCE(byte[2]) << 7 | READ_ONCE(byte[3]) << 14 |
+	       READ_ONCE(byte[4]) << 21;
 }
 
 /**

@@ -814,15 +814,18 @@ int pcpu_request_get_chunk(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
 	unsigned int nr_rows = pa->geo.unit_pages;
 	bool has_ext = pcpu_need_ext();
+	size_t nr_bytes = pcpu_chunk_bytes(nr_rows, has_ext);
 	struct pcpu_chunk *chunk;
 	void *storage;
 
 	/* Until then the first chunk must do. */
 	if (WARN_ON_ONCE(!slab_is_available()))
 		return -ENOMEM;
-	storage = kvzalloc(pcpu_chunk_bytes(nr_rows, has_ext), req->backing_gfp);
+	storage = kvmalloc(nr_bytes, req->backing_gfp);
 	if (!storage)
 		return -ENOMEM;
+	/* Not by kvzalloc(), which zeroes what it rounds up to. */
+	memset(storage, 0, nr_bytes);
 	chunk = pcpu_chunk_init(storage, nr_rows, has_ext);
 	chunk->rows_fixed = pa->backend->rows_fixed;
 	if (chunk->rows_fixed && !pcpu_chunk_fill_ext(chunk, req->backing_gfp))
