@@ -520,8 +520,11 @@ unsigned int pcpu_area_take(struct pcpu_area_map *map, unsigned int slot, unsign
 	unsigned int end = slot + nr, nr_areas = 0;
 
 	pcpu_area_close(map, slot, nr);
-	for (; slot < end; slot += length, nr_areas++)
+	do {
 		pcpu_length_write(map, slot, length);
+		slot += length;
+		nr_areas++;
+	} while (slot < end);
 	return nr_areas;
 }
 

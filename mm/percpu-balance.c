@@ -123,7 +123,9 @@ void pcpu_balance_after_alloc(struct pcpu_allocator *pa, const struct pcpu_reque
 		pa->nonblock_rows += DIV_ROUND_UP(req->nr_slots, PCPU_ROW_SLOTS) + 1;
 		spin_unlock_irqrestore(&pa->lock, flags);
 	}
-	if (low_rows || missed || pcpu_balance_wants_chunk(pa))
+	/* A pass that was asked for and has not begun sees to it. */
+	if (!READ_ONCE(pa->balance_urgent) &&
+	    (low_rows || missed || pcpu_balance_wants_chunk(pa)))
 		pcpu_balance_kick(pa, true);
 	pcpu_balance_watch_cache(pa);
 }
