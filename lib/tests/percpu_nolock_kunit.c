@@ -305,6 +305,21 @@ static void burst_body(struct run *run)
 	}
 }
 
+static void worker_go_on(void *unused)
+{
+	WRITE_ONCE(pcpu_main.balance_enabled, true);
+	pcpu_balance_kick(&pcpu_main, true);
+}
+
+/* It would populate for a burst while that lasts, the longer the more. */
+static void worker_stop(struct kunit *test)
+{
+	settle();
+	WRITE_ONCE(pcpu_main.balance_enabled, false);
+	cancel_delayed_work_sync(&pcpu_main.balance_work);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, worker_go_on, NULL));
+}
+
 /* It has what is present, takes no page, and leaves room for others. */
 static void nolock_burst_test(struct kunit *test)
 {
@@ -313,13 +328,11 @@ static void nolock_burst_test(struct kunit *test)
 	void __percpu *ptr;
 	unsigned int i;
 
-	settle();
+	worker_stop(test);
 	nr_pages = pcpu_nr_pages();
 	run_in(&run, test->param_value);
-	/* The worker may have been called by an interrupt, and have begun. */
-	KUNIT_EXPECT_LE(test, pcpu_nr_pages(), nr_pages + pcpu_main.reserve_max_rows *
-			pcpu_main.geo.nr_units + pcpu_main.geo.nr_units *
-			pcpu_main.geo.unit_pages);
+	KUNIT_EXPECT_LE(test, pcpu_nr_pages(), nr_pages);
+	kunit_release_action(test, worker_go_on, NULL);
 	ptr = __alloc_percpu_gfp(BURST_BYTES, 8, GFP_KERNEL);
 	KUNIT_EXPECT_NOT_NULL(test, (__force void *)ptr);
 	free_percpu(ptr);
