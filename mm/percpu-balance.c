@@ -261,9 +261,16 @@ static void pcpu_balance_drain(struct pcpu_allocator *pa, bool pressure)
 	unsigned long flags;
 
 	if (xchg(&pa->balance_drain, false)) {
-		if (pressure)
+		bool left = false;
+
+		if (pressure) {
+			pcpu_kasan_drain(pa);
 			pcpu_cache_drain(pa, true);
-		else if (pcpu_cache_age(pa))
+		} else {
+			left = pcpu_kasan_age(pa);
+			left |= pcpu_cache_age(pa);
+		}
+		if (left)
 			WRITE_ONCE(pa->balance_drain, true);
 	}
 	spin_lock_irqsave(&pa->lock, flags);
@@ -357,7 +364,8 @@ void pcpu_balance_enable(struct pcpu_allocator *pa)
 static unsigned long pcpu_shrink_count(struct shrinker *shrinker, struct shrink_control *sc)
 {
 	struct pcpu_allocator *pa = shrinker->private_data;
-	unsigned int nr_rows = pcpu_cache_held_bytes(pa) >> PAGE_SHIFT;
+	unsigned int held_bytes = pcpu_cache_held_bytes(pa) + pcpu_kasan_held_bytes(pa);
+	unsigned int nr_rows = held_bytes >> PAGE_SHIFT;
 	unsigned int nr_empty = pcpu_peek(&pa->nr_empty_rows);
 	unsigned int keep = max(pcpu_reserve_min_rows(pa), pcpu_first_empty_rows(pa));
 
@@ -390,6 +398,7 @@ static int __init pcpu_balance_init(void)
 	pcpu_balance_enable(&pcpu_main);
 	pcpu_cache_enable(&pcpu_main, totalram_pages());
 	pcpu_nolock_enable(&pcpu_main);
+	pcpu_kasan_enable(&pcpu_main, totalram_pages());
 
 	shrinker = shrinker_alloc(0, "percpu");
 	if (!shrinker) {

@@ -494,7 +494,7 @@ bool pcpu_cache_age(struct pcpu_allocator *pa)
  */
 struct pcpu_cache_figures pcpu_cache_count(struct pcpu_allocator *pa)
 {
-	struct pcpu_cache_figures sum = {};
+	struct pcpu_cache_figures sum = { .nr_held = pcpu_kasan_nr_held(pa) };
 	unsigned int cpu, i, j;
 
 	if (!READ_ONCE(pa->cache_max_bytes))

@@ -173,8 +173,10 @@ static void pcpu_count_alloc(struct pcpu_allocator *pa, struct pcpu_chunk *chunk
 	counts->nr_alloc += nr;
 	pa->peak_areas = max(pa->peak_areas, counts->nr_alloc - counts->nr_dealloc);
 	counts->nr_max_alloc = max(counts->nr_max_alloc, pa->peak_areas);
-	counts->min_alloc_bytes = min_t(size_t, counts->min_alloc_bytes, req->want.size_bytes);
-	counts->max_alloc_bytes = max_t(size_t, counts->max_alloc_bytes, req->want.size_bytes);
+	counts->min_alloc_bytes = min_t(size_t, counts->min_alloc_bytes,
+					pcpu_want_object_bytes(&req->want));
+	counts->max_alloc_bytes = max_t(size_t, counts->max_alloc_bytes,
+					pcpu_want_object_bytes(&req->want));
 }
 
 /* Make the area of a request, or the run of areas, at a place that holds it. */

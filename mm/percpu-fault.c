@@ -34,14 +34,15 @@ static struct {
 bool pcpu_should_fail(const struct pcpu_want *want)
 {
 	bool may_block = gfpflags_allow_blocking(want->gfp);
+	unsigned int size_bytes = pcpu_want_object_bytes(want);
 
-	if (system_state < SYSTEM_SCHEDULING || want->size_bytes < fail_percpu.min_bytes ||
+	if (system_state < SYSTEM_SCHEDULING || size_bytes < fail_percpu.min_bytes ||
 	    (may_block && fail_percpu.ignore_gfp_wait))
 		return false;
-	if (likely(!should_fail_ex(&fail_percpu.attr, want->size_bytes,
+	if (likely(!should_fail_ex(&fail_percpu.attr, size_bytes,
 				   want->gfp & __GFP_NOWARN ? FAULT_NOWARN : 0)))
 		return false;
-	trace_percpu_alloc_percpu_fail(want->reserved, !may_block, want->size_bytes,
+	trace_percpu_alloc_percpu_fail(want->reserved, !may_block, size_bytes,
 				       want->align_bytes);
 	return true;
 }

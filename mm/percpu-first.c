@@ -296,6 +296,7 @@ static void __init pcpu_add_boot_part(struct pcpu_allocator *pa, unsigned long a
 	chunk->base_addr = addr - lead_bytes;
 	pcpu_chunk_add_boot(pa, chunk, lead_bytes >> PCPU_MIN_ALLOC_SHIFT,
 			    size_bytes >> PCPU_MIN_ALLOC_SHIFT, reserved);
+	pcpu_kasan_add_chunk(pa, chunk);
 }
 
 static void __init pcpu_add_boot_chunks(struct pcpu_allocator *pa, unsigned long base_addr)

@@ -32,6 +32,7 @@
  *   percpu-stats.c    debugfs, percpu_stats; percpu-sizes.c: percpu_sizes
  *   percpu-validate.c every invariant, checked
  *   percpu-fault.c    requests that fail because somebody wants to see that
+ *   percpu-kasan.c    redzones, shadow and quarantine, with KASAN only
  *
  * 3. States of a row
  *
@@ -392,6 +393,11 @@ struct pcpu_area {
 
 /* ---- requests ------------------------------------------------------------ */
 
+/* The modes of KASAN whose shadow is ours to write; hardware tags see no vmalloc space. */
+#if defined(CONFIG_KASAN_GENERIC) || defined(CONFIG_KASAN_SW_TAGS)
+#define PCPU_KASAN	1
+#endif
+
 enum pcpu_fail {
 	PCPU_FAIL_NOT,
 	PCPU_FAIL_RESERVED,	/* the reserved chunk is full */
@@ -405,14 +411,19 @@ enum pcpu_fail {
 
 /**
  * struct pcpu_want - what a caller wants, checked
- * @size_bytes: size, rounded up to slots
+ * @size_bytes: size of the area, a multiple of slots; larger than the object's
+ *	with KASAN alone
  * @align_bytes: alignment, at least PCPU_MIN_ALLOC_SIZE
+ * @exact_bytes: size of the object, with KASAN
  * @gfp: the caller's mask; the scope of its task applies too
  * @reserved: from the reserved chunk, where there is one
  */
 struct pcpu_want {
 	unsigned int size_bytes;
 	unsigned int align_bytes;
+#ifdef PCPU_KASAN
+	unsigned int exact_bytes;
+#endif
 	gfp_t gfp;
 	bool reserved;
 };
@@ -1079,6 +1090,102 @@ void pcpu_balance_drain_later(struct pcpu_allocator *pa);
 bool pcpu_balance_pass(struct pcpu_allocator *pa);
 void pcpu_balance_set_bounds(struct pcpu_allocator *pa, unsigned long ram_pages);
 void pcpu_balance_enable(struct pcpu_allocator *pa);
+
+/* ---- KASAN (percpu-kasan.c) ---------------------------------------------------- */
+
+#ifdef PCPU_KASAN
+void pcpu_kasan_enlarge(const struct pcpu_allocator *pa, struct pcpu_want *want,
+			size_t size_bytes);
+void pcpu_kasan_add_chunk(const struct pcpu_allocator *pa, const struct pcpu_chunk *chunk);
+void pcpu_kasan_alloc(const struct pcpu_allocator *pa, const struct pcpu_area *area,
+		      const struct pcpu_want *want);
+size_t pcpu_kasan_free(const struct pcpu_allocator *pa, const struct pcpu_area *area);
+size_t pcpu_kasan_freed_bytes(const struct pcpu_allocator *pa, const struct pcpu_area *area);
+bool pcpu_kasan_swap(struct pcpu_allocator *pa, struct pcpu_area *area);
+bool pcpu_kasan_drain(struct pcpu_allocator *pa);
+bool pcpu_kasan_age(struct pcpu_allocator *pa);
+unsigned int pcpu_kasan_held_bytes(const struct pcpu_allocator *pa);
+unsigned int pcpu_kasan_nr_held(const struct pcpu_allocator *pa);
+void pcpu_kasan_enable(struct pcpu_allocator *pa, unsigned long ram_pages);
+
+/* Bytes of a copy that its owner may write. */
+static inline unsigned int pcpu_want_exact_bytes(const struct pcpu_want *want)
+{
+	return want->exact_bytes;
+}
+
+/* What an object is accounted with, and what those who watch are told. */
+static inline unsigned int pcpu_want_object_bytes(const struct pcpu_want *want)
+{
+	return ALIGN(want->exact_bytes, PCPU_MIN_ALLOC_SIZE);
+}
+#else
+static inline void pcpu_kasan_enlarge(const struct pcpu_allocator *pa, struct pcpu_want *want,
+				      size_t size_bytes)
+{
+}
+
+static inline void pcpu_kasan_add_chunk(const struct pcpu_allocator *pa,
+					const struct pcpu_chunk *chunk)
+{
+}
+
+static inline void pcpu_kasan_alloc(const struct pcpu_allocator *pa,
+				    const struct pcpu_area *area, const struct pcpu_want *want)
+{
+}
+
+static inline size_t pcpu_kasan_free(const struct pcpu_allocator *pa,
+				     const struct pcpu_area *area)
+{
+	return pcpu_slots_to_bytes(area->nr_slots);
+}
+
+static inline size_t pcpu_kasan_freed_bytes(const struct pcpu_allocator *pa,
+					    const struct pcpu_area *area)
+{
+	return pcpu_slots_to_bytes(area->nr_slots);
+}
+
+static inline bool pcpu_kasan_swap(struct pcpu_allocator *pa, struct pcpu_area *area)
+{
+	return true;
+}
+
+static inline bool pcpu_kasan_drain(struct pcpu_allocator *pa)
+{
+	return false;
+}
+
+static inline bool pcpu_kasan_age(struct pcpu_allocator *pa)
+{
+	return false;
+}
+
+static inline unsigned int pcpu_kasan_held_bytes(const struct pcpu_allocator *pa)
+{
+	return 0;
+}
+
+static inline unsigned int pcpu_kasan_nr_held(const struct pcpu_allocator *pa)
+{
+	return 0;
+}
+
+static inline void pcpu_kasan_enable(struct pcpu_allocator *pa, unsigned long ram_pages)
+{
+}
+
+static inline unsigned int pcpu_want_exact_bytes(const struct pcpu_want *want)
+{
+	return want->size_bytes;
+}
+
+static inline unsigned int pcpu_want_object_bytes(const struct pcpu_want *want)
+{
+	return want->size_bytes;
+}
+#endif
 
 /* ---- figures for debugfs (percpu-stats.c, percpu-sizes.c) -------------------- */
 

@@ -67,6 +67,10 @@
 
 #include <trace/events/percpu.h>
 
+#if defined(CONFIG_KASAN_GENERIC) || defined(CONFIG_KASAN_SW_TAGS)
+#include <linux/uaccess.h>
+#include "kasan/kasan.h"
+#endif
 #include "internal.h"
 #include "vmalloc.h"
 

@@ -22,6 +22,7 @@ static int pcpu_km_create(struct pcpu_allocator *pa, struct pcpu_chunk *chunk, g
 		return -ENOMEM;
 	chunk->backing = pages;
 	chunk->base_addr = (unsigned long)page_address(pages);
+	pcpu_kasan_add_chunk(pa, chunk);
 	return 0;
 }
 

@@ -150,6 +150,7 @@ static int pcpu_vm_create(struct pcpu_allocator *pa, struct pcpu_chunk *chunk, g
 	}
 	chunk->backing = vms;
 	chunk->base_addr = (unsigned long)vms[0]->addr - pa->geo.group_offsets[0];
+	pcpu_kasan_add_chunk(pa, chunk);
 	return 0;
 }
 

@@ -91,6 +91,7 @@ static __always_inline bool pcpu_want_make(struct pcpu_allocator *pa, struct pcp
 		.gfp = gfp,
 		.reserved = reserved,
 	};
+	pcpu_kasan_enlarge(pa, want, size_bytes);
 	return true;
 }
 
@@ -111,12 +112,12 @@ static void pcpu_report_failure(const struct pcpu_request *req)
 
 	if (req->fail == PCPU_FAIL_KILLED)
 		return;
-	trace_percpu_alloc_percpu_fail(want->reserved, !req->may_block, want->size_bytes,
-				       want->align_bytes);
+	trace_percpu_alloc_percpu_fail(want->reserved, !req->may_block,
+				       pcpu_want_object_bytes(want), want->align_bytes);
 	if ((want->gfp & __GFP_NOWARN) || !__ratelimit(&limit))
 		return;
 	pr_warn("allocation of %u bytes aligned to %u failed (gfp=%#x(%pGg), %s): %s\n",
-		want->size_bytes, want->align_bytes, want->gfp, &want->gfp,
+		pcpu_want_object_bytes(want), want->align_bytes, want->gfp, &want->gfp,
 		req->may_block ? "may sleep" : "may not sleep", pcpu_fail_texts[req->fail]);
 	if (req->may_block)
 		dump_stack();
@@ -270,14 +271,15 @@ pcpu_object_finish(const struct pcpu_want *want, const struct pcpu_area *area,
 	size_t offset_bytes = pcpu_slots_to_bytes(area->slot);
 	struct pcpu_ext *ext = pcpu_chunk_ext(area->chunk, area->slot);
 	void __percpu *ptr = __addr_to_pcpu_ptr(base + offset_bytes);
+	size_t size_bytes = pcpu_want_object_bytes(want);
 
 	if (!nolock)
-		kmemleak_alloc_percpu(ptr, want->size_bytes, want->gfp);
+		kmemleak_alloc_percpu(ptr, size_bytes, want->gfp);
 	trace_percpu_alloc_percpu(caller, want->reserved, !gfpflags_allow_blocking(want->gfp),
-				  want->size_bytes, want->align_bytes, (void *)base, offset_bytes,
-				  ptr, pcpu_full_size_bytes(want->size_bytes), want->gfp);
-	pcpu_memcg_commit(objcg, ext, want->size_bytes);
-	pcpu_tag_alloc(ext, want->size_bytes);
+				  size_bytes, want->align_bytes, (void *)base, offset_bytes,
+				  ptr, pcpu_full_size_bytes(size_bytes), want->gfp);
+	pcpu_memcg_commit(objcg, ext, size_bytes);
+	pcpu_tag_alloc(ext, size_bytes);
 	/* From here on it can be freed. */
 	pcpu_area_enliven(&area->chunk->map, area->slot);
 	return ptr;
@@ -290,13 +292,21 @@ static void pcpu_request_make(struct pcpu_allocator *pa, struct pcpu_request *re
 	req->may_populate = pcpu_may_populate(pa, req->may_block);
 }
 
+/* Both: what was freed and waits goes to the chunks as what is at hand does. */
+static bool pcpu_drain_for(struct pcpu_allocator *pa, const struct pcpu_request *req)
+{
+	bool drained = pcpu_kasan_drain(pa);
+
+	return pcpu_cache_drain(pa, req->may_block) || drained;
+}
+
 static int pcpu_request_serve(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
 	int err = pcpu_chunk_alloc(pa, req);
 
 	/* Before it fails, what others keep at hand. */
 	if (unlikely(err == -ENOMEM) && req->fail != PCPU_FAIL_RESERVED &&
-	    pcpu_cache_drain(pa, req->may_block))
+	    pcpu_drain_for(pa, req))
 		err = pcpu_chunk_alloc(pa, req);
 	return err;
 }
@@ -332,20 +342,22 @@ pcpu_alloc_one(size_t size, size_t align, bool reserved, bool uninit, gfp_t gfp,
 		return NULL;
 	might_alloc(want.gfp);
 	if (unlikely(pcpu_should_fail(&want)) ||
-	    !pcpu_memcg_charge(want.gfp, want.size_bytes, &objcg))
+	    !pcpu_memcg_charge(want.gfp, pcpu_want_object_bytes(&want), &objcg))
 		return NULL;
 
 	area = pcpu_cache_get(pa, want);
 	if (!area.chunk)
 		area = pcpu_want_serve(pa, want);
 	if (!area.chunk) {
-		pcpu_memcg_uncharge(objcg, want.size_bytes);
+		pcpu_memcg_uncharge(objcg, pcpu_want_object_bytes(&want));
 		return NULL;
 	}
+	pcpu_kasan_alloc(pa, &area, &want);
 	if (uninit)
-		pcpu_leave_uninit(pa, pcpu_area_addr(&area), want.size_bytes, want.gfp);
+		pcpu_leave_uninit(pa, pcpu_area_addr(&area), pcpu_want_exact_bytes(&want),
+				  want.gfp);
 	else
-		pcpu_zero(pa, pcpu_area_addr(&area), want.size_bytes);
+		pcpu_zero(pa, pcpu_area_addr(&area), pcpu_want_exact_bytes(&want));
 	return pcpu_object_finish(&want, &area, objcg, false, caller);
 }
 
@@ -492,7 +504,7 @@ static void pcpu_bulk_zero(const struct pcpu_allocator *pa, const struct pcpu_ar
  */
 static unsigned int pcpu_bulk_max(const struct pcpu_want *want)
 {
-	size_t max = min(INT_MAX / pcpu_full_size_bytes(want->size_bytes),
+	size_t max = min(INT_MAX / pcpu_full_size_bytes(pcpu_want_object_bytes(want)),
 			 PCPU_BULK_BYTES / want->size_bytes);
 
 	return clamp_t(size_t, max, 1, PCPU_BULK_AREAS);
@@ -515,17 +527,20 @@ static bool pcpu_bulk_step(struct pcpu_allocator *pa, const struct pcpu_want *wa
 			   unsigned int nr, void __percpu **ptrs, unsigned long caller)
 {
 	struct pcpu_area areas[PCPU_BULK_AREAS];
+	size_t sum_bytes = nr * (size_t)pcpu_want_object_bytes(want);
 	struct obj_cgroup *objcg;
 	unsigned int i;
 
 	if (unlikely(pcpu_should_fail(want)) ||
-	    !pcpu_memcg_charge(want->gfp, nr * (size_t)want->size_bytes, &objcg))
+	    !pcpu_memcg_charge(want->gfp, sum_bytes, &objcg))
 		return false;
 	if (!pcpu_bulk_take(pa, want, areas, nr)) {
-		pcpu_memcg_uncharge(objcg, nr * (size_t)want->size_bytes);
+		pcpu_memcg_uncharge(objcg, sum_bytes);
 		return false;
 	}
-	pcpu_bulk_zero(pa, areas, nr, want->size_bytes);
+	for (i = 0; i < nr; i++)
+		pcpu_kasan_alloc(pa, &areas[i], want);
+	pcpu_bulk_zero(pa, areas, nr, pcpu_want_exact_bytes(want));
 	for (i = 0; i < nr; i++)
 		ptrs[i] = pcpu_object_finish(want, &areas[i], objcg, false, caller);
 	return true;
@@ -598,7 +613,7 @@ static __always_inline struct pcpu_area pcpu_object_retire(struct pcpu_allocator
 	}
 
 	/* Ours alone from here on, and nobody else's before the release. */
-	size_bytes = pcpu_slots_to_bytes(area.nr_slots);
+	size_bytes = pcpu_kasan_free(pa, &area);
 	ext = pcpu_chunk_ext(area.chunk, area.slot);
 	kmemleak_free_percpu(ptr);
 	trace_percpu_free_percpu((void *)area.chunk->base_addr,
@@ -644,7 +659,7 @@ void free_percpu(void __percpu *ptr)
 	area = pcpu_object_retire(pa, ptr);
 	if (unlikely(!area.nr_slots))
 		return;
-	if (likely(pcpu_cache_put(pa, area, true)))
+	if (!pcpu_kasan_swap(pa, &area) || likely(pcpu_cache_put(pa, area, true)))
 		pcpu_note_kept(pa);
 	else
 		pcpu_object_release(pa, area);
@@ -679,7 +694,7 @@ void free_percpu_bulk(size_t nr, void __percpu **ptrs)
 		if (!area.nr_slots)
 			continue;
 		/* More come: rather than make room in a bin, let those go that find none. */
-		if (pcpu_cache_put(pa, area, false)) {
+		if (!pcpu_kasan_swap(pa, &area) || pcpu_cache_put(pa, area, false)) {
 			kept = true;
 			continue;
 		}
@@ -720,7 +735,7 @@ static bool pcpu_nolock_charge(const struct pcpu_want *want, const struct pcpu_a
 	if (!pcpu_chunk_ext(area->chunk, area->slot) ||
 	    (IS_ENABLED(CONFIG_MEMCG_NMI_SAFETY_REQUIRES_ATOMIC) && in_nmi()))
 		gfp &= ~__GFP_ACCOUNT;
-	return pcpu_memcg_charge(gfp, want->size_bytes, objcg);
+	return pcpu_memcg_charge(gfp, pcpu_want_object_bytes(want), objcg);
 }
 
 /**
@@ -762,7 +777,8 @@ void __percpu *pcpu_alloc_nolock_noprof(size_t size, size_t align, gfp_t gfp)
 		pcpu_nolock_put(pa, &area, true);
 		return NULL;
 	}
-	pcpu_zero(pa, pcpu_area_addr(&area), want.size_bytes);
+	pcpu_kasan_alloc(pa, &area, &want);
+	pcpu_zero(pa, pcpu_area_addr(&area), pcpu_want_exact_bytes(&want));
 	return pcpu_object_finish(&want, &area, objcg, true, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(pcpu_alloc_nolock_noprof);
@@ -787,7 +803,7 @@ void pcpu_object_settle(const struct pcpu_area *area)
 {
 	kmemleak_free_percpu(__addr_to_pcpu_ptr(pcpu_area_addr(area)));
 	pcpu_memcg_free(pcpu_chunk_ext(area->chunk, area->slot),
-			pcpu_slots_to_bytes(area->nr_slots));
+			pcpu_kasan_freed_bytes(&pcpu_main, area));
 }
 
 /**
@@ -805,6 +821,7 @@ void free_percpu_nolock(void __percpu *ptr)
 	struct pcpu_allocator *pa = &pcpu_main;
 	struct pcpu_area area;
 	struct pcpu_ext *ext;
+	size_t size_bytes;
 
 	if (!ptr)
 		return;
@@ -814,10 +831,11 @@ void free_percpu_nolock(void __percpu *ptr)
 		pcpu_refuse_free(pa, ptr);
 		return;
 	}
+	size_bytes = pcpu_kasan_free(pa, &area);
 	ext = pcpu_chunk_ext(area.chunk, area.slot);
 	trace_percpu_free_percpu((void *)area.chunk->base_addr,
 				 pcpu_slots_to_bytes(area.slot), ptr);
-	pcpu_tag_free(ext, pcpu_slots_to_bytes(area.nr_slots));
+	pcpu_tag_free(ext, size_bytes);
 	pcpu_nolock_put(pa, &area, !pcpu_must_settle(ext));
 }
 EXPORT_SYMBOL_GPL(free_percpu_nolock);

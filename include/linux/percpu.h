@@ -36,8 +36,16 @@
  */
 #define PCPU_MIN_UNIT_SIZE		PFN_ALIGN(32 << 10)
 
+/* With KASAN's redzones objects take more room, small ones several times as much. */
+#if defined(CONFIG_KASAN_GENERIC) || defined(CONFIG_KASAN_SW_TAGS)
+#define PERCPU_KASAN_SHIFT		1
+#else
+#define PERCPU_KASAN_SHIFT		0
+#endif
+
 /* Kept in the first chunk, a unit, for the percpu variables of modules. */
-#define PERCPU_MODULE_RESERVE		(IS_ENABLED(CONFIG_MODULES) ? 8 << 10 : 0)
+#define PERCPU_MODULE_RESERVE						\
+	(IS_ENABLED(CONFIG_MODULES) ? (8 << 10) << PERCPU_KASAN_SHIFT : 0)
 
 /*
  * Room in the first chunk for objects, a unit.  EARLY_SIZE is what the kernel
@@ -54,9 +62,10 @@
 #define PERCPU_DYNAMIC_SIZE_SHIFT	12
 #endif
 
-#define PERCPU_DYNAMIC_EARLY_SIZE	(20 << PERCPU_DYNAMIC_SIZE_SHIFT)
+#define PERCPU_DYNAMIC_EARLY_SIZE					\
+	(20 << (PERCPU_DYNAMIC_SIZE_SHIFT + PERCPU_KASAN_SHIFT))
 #define PERCPU_DYNAMIC_RESERVE						\
-	((BITS_PER_LONG == 64 ? 28 : 20) << PERCPU_DYNAMIC_SIZE_SHIFT)
+	((BITS_PER_LONG == 64 ? 28 : 20) << (PERCPU_DYNAMIC_SIZE_SHIFT + PERCPU_KASAN_SHIFT))
 
 /* ---- allocating and freeing ----------------------------------------------- */
 

@@ -253,6 +253,8 @@ static void burst_test(struct kunit *test)
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
 		kunit_skip(test, "on PREEMPT_RT present rows alone serve here");
 
+	/* Redzones take as much again. */
+	burst.nr >>= PERCPU_KASAN_SHIFT;
 	burst.ptrs = kvcalloc(burst.nr, sizeof(*burst.ptrs), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, burst.ptrs);
 	settle();
@@ -871,6 +873,7 @@ static void counts_test(struct kunit *test)
 	unsigned int i;
 
 	/* These are the chunks' figures: keep nothing at hand meanwhile. */
+	pcpu_kasan_drain(&pcpu_main);
 	pcpu_cache_drain(&pcpu_main, true);
 	spin_lock_irqsave(&pcpu_main.lock, flags);
 	before = pcpu_main.counts;
@@ -880,6 +883,7 @@ static void counts_test(struct kunit *test)
 		ptrs[i] = __alloc_percpu(16 + i, 4);
 	for (i = 0; i < ARRAY_SIZE(ptrs); i++)
 		free_percpu(ptrs[i]);
+	pcpu_kasan_drain(&pcpu_main);
 	pcpu_cache_drain(&pcpu_main, true);
 
 	spin_lock_irqsave(&pcpu_main.lock, flags);

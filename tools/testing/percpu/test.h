@@ -100,7 +100,8 @@ unsigned int world_fail_each(const struct world *world, unsigned int kinds,
 void world_check(void);
 struct pcpu_chunk *world_chunk_of(unsigned long addr);
 unsigned long world_used_slots(void);
-/* The same, and areas that are being freed or at hand. */
+void world_check_used(void);
+/* As world_used_slots(), and areas that are being freed, at hand or in quarantine. */
 unsigned long world_taken_slots(void);
 
 /* ---- objects, with a naive model (model.c) ------------------------------------- */

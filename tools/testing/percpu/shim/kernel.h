@@ -15,5 +15,6 @@
 #include "mem.h"
 #include "seq.h"
 #include "hooks.h"
+#include "kasan.h"
 
 #endif /* _MM_PERCPU_KERNEL_H */

@@ -447,6 +447,9 @@ struct vm_struct **pcpu_get_vm_areas(const unsigned long *offsets, const size_t 
 		SHIM_ASSERT(vms[i], "out of memory");
 		vms[i]->addr = (void *)(base + offsets[i]);
 		vms[i]->size = sizes[i];
+#ifdef CONFIG_KASAN_GENERIC
+		kasan_unpoison(vms[i]->addr, sizes[i], false);
+#endif
 	}
 	return vms;
 }

@@ -654,6 +654,7 @@ void sim_reset(void)
 	shim_mem_power_on();
 	shim_boot_power_on();
 	shim_hooks_power_on();
+	shim_kasan_power_on();
 }
 
 void sim_power_off(void)
