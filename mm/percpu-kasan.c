@@ -495,6 +495,35 @@ void pcpu_kasan_enable(struct pcpu_allocator *pa, unsigned long ram_pages)
 	smp_store_release(&q->pa, pa);
 }
 
+/* ---- this_cpu operations ----------------------------------------------------------------- */
+
+#ifdef CONFIG_SMP
+/**
+ * __pcpu_kasan_check - check an access by a this_cpu operation
+ * @ptr: what is accessed
+ * @size_bytes: how much of it
+ * @write: it is written
+ *
+ * The access itself may happen on another CPU: the copies of all of them are
+ * accessible, or none is.
+ *
+ * Context: any, even where nothing may be instrumented; there only with variables
+ * of the kernel image, of which no shadow is looked at.
+ */
+noinstr void __pcpu_kasan_check(const void __percpu *ptr, unsigned long size_bytes,
+				int write)
+{
+	unsigned long offset = (unsigned long)ptr - (unsigned long)__per_cpu_start;
+
+	if (offset < (unsigned long)__per_cpu_end - (unsigned long)__per_cpu_start)
+		return;
+	instrumentation_begin();
+	kasan_check_range((void *)raw_cpu_ptr(ptr), size_bytes, write, _RET_IP_);
+	instrumentation_end();
+}
+EXPORT_SYMBOL(__pcpu_kasan_check);
+#endif
+
 /* ---- reports ------------------------------------------------------------------------- */
 
 #ifdef CONFIG_KASAN_GENERIC
