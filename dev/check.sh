@@ -59,8 +59,8 @@ part_build() {
 	for kind in x86 um-up; do
 		out=build/out/check-$kind log=$found/build-$kind.log
 		case $kind in
-		x86)	arch=ARCH=x86_64 other=km ;;
-		um-up)	arch=ARCH=um other=vm ;;
+		x86)	arch=ARCH=x86_64 others='percpu-km|percpu.kasan' ;;
+		um-up)	arch=ARCH=um others='percpu-vm|percpu.kasan' ;;
 		esac
 		{ cat dev/configs/kunit-$kind.config dev/configs/check-profiling.config
 		  printf 'CONFIG_%s\n' DEBUG_FS=y PERCPU_STATS=y TEST_PERCPU=m \
@@ -68,7 +68,7 @@ part_build() {
 			PERCPU_INTERNAL_KUNIT_TEST=y; } > "$found/$kind.config"
 		dev/kbuild.sh "$tree" $out "$found/$kind.config" $arch prepare > "$log" 2>&1 ||
 			{ echo "$kind: cannot be configured; see $log"; continue; }
-		objects=$(echo "$kernel" | grep '\.c$' | grep -v "percpu-$other.c" | sed 's/\.c$/.o/')
+		objects=$(echo "$kernel" | grep '\.c$' | grep -v -E "($others)" | sed 's/\.c$/.o/')
 		# shellcheck disable=SC2086
 		(cd $out && rm -f $objects)
 		# shellcheck disable=SC2086
