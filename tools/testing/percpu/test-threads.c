@@ -337,3 +337,63 @@ TEST(threads_double_free)
 	EXPECT_EQ(atomic_read(&pcpu_main.nr_bad_frees), round * (NR_THREADS - 1));
 	world_shutdown();
 }
+
+/*
+ * A pointer from a former life is freed as soon as there is an object again.  Who
+ * frees it must find all that was noted of the object; nothing else orders the two.
+ */
+static unsigned long nr_strays;
+
+static struct pcpu_area target_area(void)
+{
+	struct pcpu_area area;
+
+	EXPECT(pcpu_chunk_of_area(&pcpu_main, (unsigned long)__pcpu_ptr_to_addr(target), &area));
+	return area;
+}
+
+static void *free_stray(void *arg)
+{
+	unsigned long round, nr_rounds = (unsigned long)arg;
+	struct pcpu_area area = target_area();
+
+	start_task(0);
+	for (round = 0; round < nr_rounds; round++) {
+		while (!pcpu_area_is_live(&area.chunk->map, area.slot))
+			sched_yield();
+		free_percpu(target);
+		__atomic_store_n(&nr_strays, round + 1, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+TEST(threads_stray_free)
+{
+	unsigned long round, nr_rounds = test_scaled(1000);
+	void *fill[1024];
+	unsigned int nr_fill = 0;
+	pthread_t thread;
+
+	world_boot(&(struct world){ .nr_cpus = 4, .cache = true });
+	/* In the first chunk nothing is noted of objects. */
+	do {
+		target = fill[nr_fill++] = alloc_hooks(pcpu_alloc_noprof(64, 8, false, GFP_KERNEL));
+	} while (target_area().chunk->boot && nr_fill < ARRAY_SIZE(fill));
+	EXPECT(!target_area().chunk->boot);
+	free_percpu(target);
+	nr_strays = 0;
+	EXPECT(!pthread_create(&thread, NULL, free_stray, (void *)nr_rounds));
+	current->objcg = &test_objcg;
+	for (round = 0; round < nr_rounds; round++) {
+		/* The same CPU's bin: what was freed last goes out first. */
+		EXPECT(alloc_hooks(pcpu_alloc_noprof(64, 8, false, GFP_KERNEL_ACCOUNT)) ==
+		       target);
+		while (__atomic_load_n(&nr_strays, __ATOMIC_ACQUIRE) == round)
+			sched_yield();
+	}
+	current->objcg = NULL;
+	pthread_join(thread, NULL);
+	while (--nr_fill)
+		free_percpu(fill[nr_fill - 1]);
+	world_shutdown();
+}
