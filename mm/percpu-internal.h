@@ -654,6 +654,9 @@ struct pcpu_counts {
  * @cache_budget_bytes: A: what of it no bin has taken
  * @pending: A: chunks with frees that the worker has to complete
  * @nolock_enabled: irq_work can be queued for what callers in any context need
+ *
+ * Flags that are exchanged are of 32 bits: unlike cmpxchg(), xchg() of a byte is not
+ * emulated where an architecture has none.
  */
 struct pcpu_allocator {
 	struct pcpu_geometry geo;
@@ -670,7 +673,7 @@ struct pcpu_allocator {
 	size_t alloc_bytes;
 	unsigned int cache_max_bytes;
 	unsigned int cache_total_bytes;
-	bool balance_drain;
+	u32 balance_drain;
 
 	spinlock_t lock ____cacheline_aligned_in_smp;
 	unsigned int nr_chunks;
@@ -693,8 +696,8 @@ struct pcpu_allocator {
 	atomic_t nr_preparing;
 	struct delayed_work balance_work;
 	bool balance_enabled;
-	bool balance_urgent;
-	bool balance_pressure;
+	u32 balance_urgent;
+	u32 balance_pressure;
 	unsigned long balance_retry;
 	unsigned long balance_backoff;
 	unsigned long balance_shrink_at;
