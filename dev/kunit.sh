@@ -20,14 +20,14 @@
 # TREE=DIR tests another Linux 7.3 tree; it must have lib/tests/percpu_kunit.c
 # (build/linux-stock has: "dev/tree.sh stock").
 #
-# The kernels are built in build/out/kunit-*, and stay: stopped and called again
-# it builds what is missing. build/out/kunit-NAME/kunit.log is the kernel's whole
-# output. A report there by any checker, or a warning, counts as a failed test.
+# The kernels are built in build/out/kunit-*, and stay: stopped (what was had so far
+# is shown) and called again it builds what is missing. build/out/kunit-NAME/kunit.log
+# is the kernel's whole output. A report there by any checker, or a warning, counts
+# as a failed test.
 # The last lines are a table of the runs and "N passed, N failed, N skipped".
 set -eu
 cd "$(dirname "$0")/.."
 top=$(pwd)
-limit=1800	# seconds for one kernel to run
 die() { echo "kunit: $*" >&2; exit 2; }
 
 # row TABLE NAME: the columns of a line
@@ -233,7 +233,7 @@ run() {
 	rm -f "$kernel/test.log" "$out/kunit.log"
 	began=$(date +%s)
 	(cd "$tree" && ./tools/testing/kunit/kunit.py exec --build_dir="$kernel" \
-		--timeout=$limit "$@" < /dev/null) > "$out/kunit.txt" 2>&1 || :
+		--timeout="$seconds" "$@" < /dev/null) > "$out/kunit.txt" 2>&1 || :
 	tr -d '\r' < "$kernel/test.log" > "$out/kunit.log" || :
 
 	# kunit.py's own words, without the cases that passed
@@ -278,14 +278,14 @@ result() {
 	passed=$((passed + $2)) failed=$((failed + $3)) skipped=$((skipped + $4))
 }
 
-# machine_run NAME ARCH COMPILER TARGETS KUNIT.PY'S-NAME QEMU-ARGUMENT...
+# machine_run NAME and the columns of dev/kunit/machines
 machine_run() {
-	name=$1 arch=$2 described=$5
-	if ! build "$2" "$3" "$4"; then
+	name=$1 arch=$2 seconds=$5 described=$7
+	if ! build "$2" "$3" "$6"; then
 		result "$name" 0 1 0 'not built'
 		return
 	fi
-	shift 5
+	shift 7
 	qemu=$*
 	set --
 	case $described in
@@ -307,6 +307,15 @@ machine_run() {
 	PATH=$path
 }
 
+# What was had when it is stopped is shown as well.
+show() {
+	echo
+	printf '%-12s %6s %6s %7s %9s  %s\n' run passed failed skipped seconds checks
+	printf %s "$table"
+	echo "$passed passed, $failed failed, $skipped skipped"
+}
+trap 'show; echo "kunit: stopped in $name" >&2; exit 130' INT TERM
+
 count=$# number=0
 for name; do
 	number=$((number + 1))
@@ -319,8 +328,5 @@ for name; do
 	machine_run "$name" $columns
 done
 
-echo
-printf '%-12s %6s %6s %7s %9s  %s\n' run passed failed skipped seconds checks
-printf %s "$table"
-echo "$passed passed, $failed failed, $skipped skipped"
+show
 [ $failed = 0 ]

@@ -3,7 +3,8 @@
 # Install the Debian packages that a command needs.
 #
 #   dev/packages.sh GROUP...      groups: source apply sim be64 model uml qemu check
-#                                 bench, and machines of dev/kunit/machines
+#                                 bench, and machines of dev/kunit/machines, which
+#                                 has their packages
 #
 # As root it calls apt-get; otherwise it prints the one command to run. On a
 # system without dpkg it leaves the packages to you.
@@ -17,17 +18,23 @@ packages_of() {
 	model)	echo gcc libc6-dev make spin ;;
 	uml)	echo gcc libc6-dev make flex bison bc libelf-dev ccache python3 perl rsync git ;;
 	qemu)	packages_of uml; echo qemu-system-x86 busybox-static cpio kmod libssl-dev ;;
-	i386)	packages_of qemu ;;
-	arm64*)	packages_of uml; echo gcc-aarch64-linux-gnu qemu-system-arm ;;
-	arm)	packages_of uml; echo gcc-arm-linux-gnueabihf qemu-system-arm ;;
-	ppc64le) packages_of uml; echo gcc-powerpc64le-linux-gnu qemu-system-ppc ;;
-	riscv64 | nommu) packages_of uml; echo gcc-riscv64-linux-gnu qemu-system-misc opensbi ;;
-	s390x)	packages_of uml; echo gcc-s390x-linux-gnu qemu-system-misc ;;
 	check)	packages_of uml; echo coccinelle ;;
 	bench)	packages_of qemu; echo gnuplot-nox ;;
 	apply)	echo patch python3 ;;
-	*)	echo "packages.sh: unknown group '$1'" >&2; exit 2 ;;
+	*)	packages_of_machine "$1" ;;
 	esac
+}
+
+packages_of_machine() {
+	packages_of uml
+	awk -v machine="$1" '
+		$1 == machine {
+			found = 1
+			if ($3 != "-") print "gcc-" substr($3, 1, length($3) - 1)
+			if ($4 != "-") { gsub(",", " ", $4); print $4 }
+		}
+		END { exit !found }
+	' "$(dirname "$0")/kunit/machines" || { echo "packages.sh: unknown group '$1'" >&2; exit 2; }
 }
 
 want=$(for group; do packages_of "$group"; done | tr ' ' '\n' | sort -u)
