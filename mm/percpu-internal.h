@@ -341,8 +341,8 @@ struct pcpu_index_entry {
  * @grow_link: L: on .partial or .spare, see there
  * @link: L: on .chunks
  * @index: R: in pcpu_allocator.index
- * @pending: A: a set bit is the first slot of an area that is not live and that the
- *	worker has to release
+ * @pending: A: a set bit is the first slot of an area that is not live and whose
+ *	free is pending
  * @pending_state: A: enum pcpu_pending_state
  * @pending_node: A: on pcpu_allocator.pending
  * @rcu: to free it after lookups by address have left
@@ -652,7 +652,8 @@ struct pcpu_counts {
  *	pcpu_cache_enable()
  * @cache_total_bytes: I: what all CPUs together may keep at hand, of a unit
  * @cache_budget_bytes: A: what of it no bin has taken
- * @pending: A: chunks with frees that the worker has to complete
+ * @pending: A: chunks with frees that are pending; L: to take one off
+ * @nr_pending: A: how many frees these are, at least
  * @nolock_enabled: irq_work can be queued for what callers in any context need
  *
  * Flags that are exchanged are of 32 bits: unlike cmpxchg(), xchg() of a byte is not
@@ -708,6 +709,7 @@ struct pcpu_allocator {
 	atomic_t nr_bad_frees;
 	atomic_t cache_budget_bytes;
 	struct llist_head pending;
+	atomic_t nr_pending;
 	bool nolock_enabled;
 };
 
@@ -1078,7 +1080,7 @@ static __always_inline bool pcpu_cache_put(struct pcpu_allocator *pa, struct pcp
 
 struct pcpu_area pcpu_nolock_get(struct pcpu_allocator *pa, const struct pcpu_want *want);
 void pcpu_nolock_put(struct pcpu_allocator *pa, const struct pcpu_area *area, bool may_keep);
-void pcpu_pending_drain(struct pcpu_allocator *pa);
+bool pcpu_pending_drain(struct pcpu_allocator *pa);
 void pcpu_nolock_enable(struct pcpu_allocator *pa);
 void pcpu_nolock_flush(void);
 

@@ -12,7 +12,8 @@
  *      a hook is left that must not run here, it marks the area in its chunk's map
  *      of pending frees.  That takes two atomic operations and cannot fail.
  *   3. An irq_work on this CPU puts more areas at hand, from present memory, and has
- *      the worker run, which completes the frees and makes rows present.
+ *      the worker run, which completes the frees and makes rows present.  A request
+ *      that may sleep completes them, too, before it fails.
  *
  * Nothing here allocates, populates, waits, or takes a lock in another way than by
  * trying it.  So a burst that finds too little sees failures; it has what is present
@@ -22,10 +23,10 @@
  * below: an entry of a bin, a bit of a map and the state of a chunk each change by
  * one atomic operation, which decides who owns what, and all else is a hint.
  *
- * How a chunk is found by the worker: who has marked an area puts the chunk on a
- * lockless list, unless it is there.  The worker takes it off, lets others list it
+ * How a chunk is found by who completes frees: who has marked an area puts the chunk
+ * on a lockless list, unless it is there.  The other takes it off, lets all list it
  * again, and then looks at the map; so a mark is seen by this look or by a later
- * one.  An area that is marked keeps its chunk.  But the worker may be quicker than
+ * one.  An area that is marked keeps its chunk.  But who completes may be quicker than
  * the one who marks, and release it; then the chunk can be gone, which its state
  * tells, and RCU keeps the memory that the state is in.
  *
@@ -142,6 +143,7 @@ static void pcpu_pending_mark(struct pcpu_allocator *pa, const struct pcpu_area 
 {
 	rcu_read_lock();
 	/* Fully ordered: what was written of the object before, and the state after. */
+	atomic_inc(&pa->nr_pending);
 	WARN_ON_ONCE(test_and_set_bit(area->slot, area->chunk->pending));
 	pcpu_pending_list(pa, area->chunk);
 	rcu_read_unlock();
@@ -160,16 +162,32 @@ static unsigned int pcpu_pending_take_from(struct pcpu_allocator *pa, struct pcp
 		/* Racy: who marks another lists the chunk again. */
 		slot = data_race(find_next_bit(chunk->pending, map->nr_slots, slot));
 		if (slot >= map->nr_slots)
-			return nr;
+			break;
 		if (nr == PCPU_PENDING_BATCH) {
-			/* It has a marked area, which keeps it. */
+			/* Its marked area keeps it, and if another has taken that, RCU does. */
 			pcpu_pending_list(pa, chunk);
-			return nr;
+			break;
 		}
 		if (!test_and_clear_bit(slot, chunk->pending))
 			continue;
 		areas[nr++] = (struct pcpu_area){ chunk, slot, pcpu_area_length(map, slot) };
 	}
+	atomic_sub(nr, &pa->nr_pending);
+	return nr;
+}
+
+/* Take a chunk off the list, which one at a time may do. */
+static struct pcpu_chunk *pcpu_pending_next(struct pcpu_allocator *pa)
+{
+	struct llist_node *node;
+	unsigned long flags;
+
+	if (llist_empty(&pa->pending))
+		return NULL;
+	spin_lock_irqsave(&pa->lock, flags);
+	node = llist_del_first(&pa->pending);
+	spin_unlock_irqrestore(&pa->lock, flags);
+	return node ? container_of(node, struct pcpu_chunk, pending_node) : NULL;
 }
 
 /**
@@ -179,25 +197,29 @@ static unsigned int pcpu_pending_take_from(struct pcpu_allocator *pa, struct pcp
  * Areas go to their chunks, past the bins: so one that is marked cannot become live
  * while somebody has the lock.
  *
- * Context: the worker; takes the lock.
+ * Context: may sleep; takes the lock.  Several may do it at once.
+ * Return: true if there were any
  */
-void pcpu_pending_drain(struct pcpu_allocator *pa)
+bool pcpu_pending_drain(struct pcpu_allocator *pa)
 {
 	struct pcpu_area areas[PCPU_PENDING_BATCH];
-	struct llist_node *node;
+	struct pcpu_chunk *chunk;
 	unsigned int nr, i;
+	bool drained = false;
 
-	while ((node = llist_del_first(&pa->pending))) {
+	while ((chunk = pcpu_pending_next(pa))) {
+		/* It is marked as listed, so it is there until that changes. */
 		rcu_read_lock();
-		nr = pcpu_pending_take_from(pa, container_of(node, struct pcpu_chunk,
-							     pending_node), areas);
+		nr = pcpu_pending_take_from(pa, chunk, areas);
 		rcu_read_unlock();
+		drained |= nr;
 		for (i = 0; i < nr; i++)
 			pcpu_object_settle(&areas[i]);
 		if (nr)
 			pcpu_cache_release(pa, areas, nr);
 		cond_resched();
 	}
+	return drained;
 }
 
 /* ---- what the door calls ------------------------------------------------------------- */

@@ -109,7 +109,7 @@ static void pcpu_show_layout(struct seq_file *m, const struct pcpu_allocator *pa
 static void pcpu_show_totals(struct seq_file *m, struct pcpu_allocator *pa)
 {
 	unsigned int nr_rows_in[PCPU_NR_ROW_STATES];
-	unsigned int nr_chunks, nr_spare_chunks, nr_empty_rows, reserve_rows;
+	unsigned int nr_chunks, nr_spare_chunks, nr_empty_rows, reserve_rows, nr_pending;
 	struct pcpu_cache_figures cache;
 	struct pcpu_counts counts;
 	unsigned long nr_refilled, nr_hits;
@@ -124,16 +124,17 @@ static void pcpu_show_totals(struct seq_file *m, struct pcpu_allocator *pa)
 	nr_spare_chunks = pa->nr_spare_chunks;
 	nr_empty_rows = pa->nr_empty_rows;
 	reserve_rows = pa->reserve_rows;
+	nr_pending = atomic_read(&pa->nr_pending);
 	memcpy(nr_rows_in, pa->nr_rows_in, sizeof(nr_rows_in));
 	spin_unlock_irq(&pa->lock);
 
 	pcpu_show_title(m, "Global Stats");
 	/*
-	 * To callers an area at hand is freed, and one that was taken ahead of
-	 * them was not allocated before it served.
+	 * To callers an area at hand is freed, as is one whose free is pending, and one
+	 * that was taken ahead of them was not allocated before it served.
 	 */
 	nr_live = counts.nr_alloc - counts.nr_dealloc;
-	nr_live -= min_t(u64, cache.nr_held, nr_live);
+	nr_live -= min_t(u64, cache.nr_held + nr_pending, nr_live);
 	nr_made = counts.nr_alloc + nr_hits - nr_refilled;
 	pcpu_show(m, "nr_alloc", nr_made);
 	pcpu_show(m, "nr_dealloc", nr_made - nr_live);
@@ -150,6 +151,7 @@ static void pcpu_show_totals(struct seq_file *m, struct pcpu_allocator *pa)
 	pcpu_show(m, "nr_cached", cache.nr_held);
 	pcpu_show(m, "nr_cache_hits", nr_hits);
 	pcpu_show(m, "nr_cache_refilled", nr_refilled);
+	pcpu_show(m, "nr_pending", nr_pending);
 	pcpu_show(m, "nr_bad_frees", atomic_read(&pa->nr_bad_frees));
 	pcpu_show_rows(m, nr_rows_in);
 	seq_putc(m, '\n');

@@ -292,21 +292,27 @@ static void pcpu_request_make(struct pcpu_allocator *pa, struct pcpu_request *re
 	req->may_populate = pcpu_may_populate(pa, req->may_block);
 }
 
-/* Both: what was freed and waits goes to the chunks as what is at hand does. */
-static bool pcpu_drain_for(struct pcpu_allocator *pa, const struct pcpu_request *req)
+/*
+ * Before a request fails: what others keep at hand, what waits in the quarantine, and
+ * frees that are pending.  Those have hooks left, and may be many.  False if there was
+ * nothing.
+ */
+static bool pcpu_collect_freed(struct pcpu_allocator *pa, const struct pcpu_request *req)
 {
-	bool drained = pcpu_kasan_drain(pa);
+	bool found = req->may_block && pcpu_pending_drain(pa);
 
-	return pcpu_cache_drain(pa, req->may_block) || drained;
+	if (req->fail == PCPU_FAIL_RESERVED)
+		return found;
+	found |= pcpu_kasan_drain(pa);
+	found |= pcpu_cache_drain(pa, req->may_block);
+	return found;
 }
 
 static int pcpu_request_serve(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
 	int err = pcpu_chunk_alloc(pa, req);
 
-	/* Before it fails, what others keep at hand. */
-	if (unlikely(err == -ENOMEM) && req->fail != PCPU_FAIL_RESERVED &&
-	    pcpu_drain_for(pa, req))
+	if (unlikely(err == -ENOMEM) && pcpu_collect_freed(pa, req))
 		err = pcpu_chunk_alloc(pa, req);
 	return err;
 }

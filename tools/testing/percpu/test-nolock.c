@@ -73,6 +73,7 @@ static void settle(void)
 {
 	EXPECT(sim_run_all_work(100) < 100);
 	EXPECT(llist_empty(&pcpu_main.pending));
+	EXPECT_EQ(atomic_read(&pcpu_main.nr_pending), 0);
 	world_check();
 }
 
@@ -229,6 +230,39 @@ TEST(nolock_free_is_not_lost)
 	world_check();
 	settle();
 	EXPECT_EQ(world_taken_slots(), before);
+	shutdown();
+}
+
+static void refuse_all_memory(bool refuse)
+{
+	sim.fail_kinds = SIM_ALL;
+	sim.fail_permille = refuse ? 1000 : 0;
+}
+
+/* A request that may sleep does not fail for what only waits for the worker. */
+TEST(nolock_pending_serves_a_request)
+{
+	unsigned int nr = 0, i;
+
+	boot();
+	for (; nr < 8; nr++)
+		EXPECT(model_alloc(&objects[nr], 3000, 4, false, GFP_KERNEL, CTX_TASK));
+	refuse_all_memory(true);
+	while (model_alloc(&objects[nr], 3000, 4, false, GFP_KERNEL | __GFP_NOWARN, CTX_TASK))
+		nr++;
+	EXPECT_EQ(atomic_read(&pcpu_main.nr_pending), 0);
+	model_free_nolock(&objects[--nr], CTX_NMI);
+	EXPECT_EQ(atomic_read(&pcpu_main.nr_pending), 1);
+	world_check();
+	/* One that may not sleep leaves it. */
+	EXPECT(!model_alloc(&objects[nr], 3000, 4, false, GFP_NOWAIT | __GFP_NOWARN, CTX_TASK));
+	EXPECT(model_alloc(&objects[nr], 3000, 4, false, GFP_KERNEL | __GFP_NOWARN, CTX_TASK));
+	EXPECT_EQ(atomic_read(&pcpu_main.nr_pending), 0);
+	EXPECT(!model_alloc(&objects[nr + 1], 3000, 4, false, GFP_KERNEL | __GFP_NOWARN, CTX_TASK));
+	refuse_all_memory(false);
+	for (i = 0; i <= nr; i++)
+		model_free(&objects[i], CTX_TASK);
+	settle();
 	shutdown();
 }
 

@@ -164,6 +164,28 @@ TEST(stats_leave_out_failures)
 	world_shutdown();
 }
 
+/* What is freed and waits for the worker is not live, and is shown. */
+TEST(stats_pending_frees)
+{
+	unsigned int i;
+	u64 nr_live;
+
+	world_boot(&(struct world){ .nr_cpus = NR_CPUS_HERE, .cache = true, .nolock = true });
+	sim_run_all_work(100);
+	nr_live = stats_value("nr_cur_alloc");
+	for (i = 0; i < 20; i++)
+		EXPECT(model_alloc(&objects[i], 3000, 4, false, GFP_KERNEL, CTX_TASK));
+	for (i = 0; i < 20; i++)
+		model_free_nolock(&objects[i], CTX_TASK);
+	EXPECT_EQ(stats_value("nr_pending"), 20);
+	EXPECT_EQ(stats_value("nr_cur_alloc"), nr_live);
+	EXPECT_EQ(stats_value("nr_cur_alloc"), sizes_value("live", ALL_SIZES));
+	sim_run_all_work(100);
+	EXPECT_EQ(stats_value("nr_pending"), 0);
+	check_agree();
+	world_shutdown();
+}
+
 /* A batch counts as so many requests, and as none if it fails. */
 TEST(stats_of_batches)
 {
