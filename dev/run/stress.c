@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -47,7 +48,7 @@
 #define GAP_MS		300	/* what is noted */
 #define BACK_MS		10000	/* giving everything back */
 #define BACK_KIB	256	/* but for so much */
-#define BACK_AREAS	16	/* and so many areas, where cgroups were */
+#define NR_CHARGERS	16	/* cgroups; more than a CPU has charges at hand of */
 
 /* ---- what all processes share --------------------------------------------- */
 
@@ -309,9 +310,6 @@ static void start_actor(const char *name, const char *oom_score, void (*run)(str
 
 static void start_watchdogs(void)
 {
-	nr_cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	if (nr_cpus > MAX_CPUS)
-		die("too many CPUs");
 	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
 		watchdogs[cpu] = fork();
 		if (watchdogs[cpu] < 0)
@@ -350,6 +348,61 @@ static unsigned int wait_for_actors(void)
 	return nr_killed;
 }
 
+static void charge_on_all_cpus(unsigned int nth)
+{
+	char path[64];
+	cpu_set_t set;
+	int fds[2];
+
+	snprintf(path, sizeof(path), CGROUPS "/charger-%u/cgroup.procs", nth);
+	must_write(path, "0");
+	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
+		CPU_ZERO(&set);
+		CPU_SET(cpu, &set);
+		if (sched_setaffinity(0, sizeof(set), &set) || pipe(fds))
+			die("charger");
+		close(fds[0]);
+		close(fds[1]);
+	}
+}
+
+/*
+ * A cgroup that is gone leaves reference counts, which are percpu objects, to those
+ * who hold charges of it: what its processes left in caches, such as a directory
+ * entry, and each CPU, which has charges of the last few cgroups at hand. So drop the
+ * former, and have the latter take charges of cgroups that stay until the end.
+ */
+static void forget_dead_cgroups(void)
+{
+	must_write("/proc/sys/vm/drop_caches", "2");
+	for (unsigned int i = 0; i < NR_CHARGERS; i++) {
+		pid_t pid = fork();
+		int status;
+
+		if (pid < 0)
+			die("fork");
+		if (!pid) {
+			charge_on_all_cpus(i);
+			_exit(0);
+		}
+		if (waitpid(pid, &status, 0) < 0 || status)
+			die("charger");
+	}
+	/* The watchdogs run, so that no CPU idles in the address space of one that is gone. */
+	sleep_ms(100);
+}
+
+static void make_chargers(void)
+{
+	char path[64];
+
+	for (unsigned int i = 0; i < NR_CHARGERS; i++) {
+		snprintf(path, sizeof(path), CGROUPS "/charger-%u", i);
+		if (mkdir(path, 0755) && errno != EEXIST)
+			die("%s", path);
+	}
+}
+
 static void set_up(const char *seed_text)
 {
 	seed = strtoull(seed_text, NULL, 10);
@@ -360,6 +413,10 @@ static void set_up(const char *seed_text)
 	set_oom_score("-1000");
 	if (mlockall(MCL_CURRENT))
 		die("mlockall");
+	nr_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	if (nr_cpus > MAX_CPUS)
+		die("too many CPUs");
+	make_chargers();
 	start_watchdogs();
 }
 
@@ -441,57 +498,97 @@ static void run_forker(struct actor *actor)
 /* ---- what is left ------------------------------------------------------------- */
 
 static struct before {
-	long percpu_kib, areas, kills;
+	long percpu_kib, available_kib, areas, kills;
 } before;
+
+static long dying_cgroups(void)
+{
+	return figure(CGROUPS "/cgroup.stat", "nr_dying_descendants");
+}
+
+static long live_areas(void)
+{
+	return figure(DEBUG "/percpu_stats", "nr_cur_alloc");
+}
+
+/* Nothing is left of what was before: it does not get less any more. */
+static void wait_until_quiet(void)
+{
+	double begin = now();
+	long areas;
+
+	do {
+		areas = live_areas();
+		forget_dead_cgroups();
+	} while ((dying_cgroups() || areas != live_areas()) &&
+		 (now() - begin) * 1000 < BACK_MS);
+}
 
 static void look_before(const char *scene)
 {
 	char text[64];
 
+	wait_until_quiet();
 	snprintf(text, sizeof(text), "stress: %s begins\n", scene);
 	must_write("/dev/kmsg", text);
 	before.percpu_kib = figure("/proc/meminfo", "Percpu");
-	before.areas = figure(DEBUG "/percpu_stats", "nr_cur_alloc");
+	before.available_kib = figure("/proc/meminfo", "MemAvailable");
+	before.areas = live_areas();
 	before.kills = figure("/proc/vmstat", "oom_kill");
 }
 
-/*
- * Everything is given back, and soon. Where cgroups came and went, some areas may
- * stay: the reference count of one that is gone is held by what its processes left
- * in caches, such as a directory entry, and by the charges that a CPU has at hand.
- */
-static void check_given_back(const char *scene, long max_areas)
+/* Everything is given back, and soon. */
+static void check_given_back(const char *scene)
 {
 	double begin = now();
-	char limit[32];
-	long kib, areas;
+	long kib, areas, dying;
 
 	for (;;) {
+		forget_dead_cgroups();
+		dying = dying_cgroups();
 		kib = figure("/proc/meminfo", "Percpu") - before.percpu_kib;
-		areas = figure(DEBUG "/percpu_stats", "nr_cur_alloc") - before.areas;
-		if ((kib <= BACK_KIB && areas <= max_areas) || (now() - begin) * 1000 > BACK_MS)
+		areas = live_areas() - before.areas;
+		if ((kib <= BACK_KIB && areas <= 0 && !dying) ||
+		    (now() - begin) * 1000 > BACK_MS)
 			break;
 		sleep_ms(50);
 	}
+	printf("    %ld areas, %ld cgroups, %ld KiB left after %.0f ms\n", areas, dying, kib,
+	       (now() - begin) * 1000);
+	check_scene(!dying, scene, "cgroups that do not die", dying, "exactly 0");
 	check_scene(kib <= BACK_KIB, scene, "Percpu that is not given back (KiB)", kib,
 		    "at most 256");
-	snprintf(limit, sizeof(limit), "at most %ld", max_areas);
-	check_scene(areas <= max_areas, scene, "areas that are not given back", areas, limit);
+	check_scene(areas <= 0, scene, "areas that are not given back", areas, "at most 0");
 }
 
 /* Who invoked the OOM killer, by the kernel's log. */
 struct invokers {
-	long kernel_threads, noretry, all;
+	long balance;		/* the allocator's worker: never */
+	long noretry;		/* with __GFP_NORETRY, or who asks for nothing without: never */
+	long others;		/* who may */
 };
 
-static void add_invoker(struct invokers *invokers, const char *name)
+/* One report, from its first line to where the next begins, or to the end. */
+static void add_report(struct invokers *invokers, char *report)
 {
-	printf("    %s invoked the OOM killer\n", name);
-	invokers->all++;
-	invokers->noretry += !strcmp(name, "noretry");
-	invokers->kernel_threads += !strncmp(name, "kworker", 7) ||
-				    !strncmp(name, "kthreadd", 8) ||
-				    !strncmp(name, "kswapd", 6) || !strncmp(name, "rcu_", 4);
+	char *mask = strstr(report, " invoked oom-killer"), *name = mask, *work, *end;
+
+	end = strstr(mask, "oom-kill:");
+	if (end)
+		*end = 0;
+	while (name > report && name[-1] != ' ')
+		name--;
+	*mask++ = 0;
+	work = strstr(mask, "Workqueue: ");
+	printf("    %s invoked the OOM killer%s%.*s\n", name, work ? ", " : "",
+	       work ? (int)strcspn(work, "\n") : 0, work ? work : "");
+	if ((work && strstr(work, "pcpu_balance_workfn")) || strstr(mask, " pcpu_balance_"))
+		invokers->balance++;
+	else if (!strcmp(name, "noretry") || !strcmp(name, "nowait") ||
+		 memmem(mask, strcspn(mask, "\n"), "__GFP_NORETRY", 13))
+		invokers->noretry++;
+	else
+		invokers->others++;
 }
 
 static struct invokers find_invokers(const char *scene)
@@ -499,58 +596,69 @@ static struct invokers find_invokers(const char *scene)
 	static char log[1 << 20];
 	int n = klogctl(3 /* SYSLOG_ACTION_READ_ALL */, log, sizeof(log) - 1);
 	struct invokers invokers = { 0 };
-	char marker[64], *at, *line, *next;
+	char marker[64], *at, *line, *report = NULL;
 
 	log[n < 0 ? 0 : n] = 0;
 	snprintf(marker, sizeof(marker), "stress: %s begins", scene);
 	for (line = log; (at = strstr(line, marker)); line = at + 1)
 		;
-	for (; line; line = next) {
-		next = strchr(line, '\n');
-		if (next)
-			*next++ = 0;
-		at = strstr(line, " invoked oom-killer");
-		if (!at)
-			continue;
-		*at = 0;
-		at = strstr(line, "] ");
-		add_invoker(&invokers, at ? at + 2 : line);
+	/* Each report is cut where the line of the next one begins. */
+	while ((at = strstr(line, " invoked oom-killer"))) {
+		while (at > line && at[-1] != '\n')
+			at--;
+		if (report) {
+			at[-1] = 0;
+			add_report(&invokers, report);
+		}
+		report = at;
+		line = strchr(at, '\n');
+		if (!line)
+			break;
 	}
+	if (report)
+		add_report(&invokers, report);
 	return invokers;
 }
 
+/* Requests for percpu memory: all, or those that failed. */
 static long sum_turns(bool failed)
 {
 	long sum = 0;
 
-	for (unsigned int i = 0; i < nr_actors; i++)
-		sum += failed ? shared->actor[i].failed : shared->actor[i].turns;
+	for (unsigned int i = 0; i < nr_actors; i++) {
+		const struct actor *actor = &shared->actor[i];
+
+		if (strcmp(actor->name, "forker"))
+			sum += failed ? actor->failed : actor->turns;
+	}
 	return sum;
 }
 
-static long peak_percpu_kib;
+static long peak_percpu_kib, lowest_free_kib = LONG_MAX;
+
+static long kib_in(const char *text, const char *name)
+{
+	const char *at = strstr(text, name);
+
+	return at ? strtol(at + strlen(name), NULL, 10) : -1;
+}
 
 /* As figure(), of a file that stays open: with its buffer there, nothing is allocated. */
-static long percpu_kib_now(void)
+static void note_peak(void)
 {
 	static char text[4096];
 	static int fd = -1;
+	long percpu_kib, free_kib;
 	ssize_t n;
-	char *at;
 
 	if (fd < 0)
 		fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
 	n = pread(fd, text, sizeof(text) - 1, 0);
 	text[n < 0 ? 0 : n] = 0;
-	at = strstr(text, "Percpu:");
-	return at ? strtol(at + 7, NULL, 10) : -1;
-}
-
-static void note_peak(void)
-{
-	long kib = percpu_kib_now() - before.percpu_kib;
-
-	peak_percpu_kib = kib > peak_percpu_kib ? kib : peak_percpu_kib;
+	percpu_kib = kib_in(text, "\nPercpu:") - before.percpu_kib;
+	free_kib = kib_in(text, "\nMemFree:");
+	peak_percpu_kib = percpu_kib > peak_percpu_kib ? percpu_kib : peak_percpu_kib;
+	lowest_free_kib = free_kib < lowest_free_kib ? free_kib : lowest_free_kib;
 }
 
 /* Let the actors run for a while, and see how far they get. */
@@ -558,7 +666,7 @@ static void let_run(unsigned int ms)
 {
 	double begin = now();
 
-	percpu_kib_now();
+	note_peak();
 	sleep_ms(500);			/* until they are ready */
 	atomic_store(&shared->go, true);
 	while ((now() - begin) * 1000 < ms) {
@@ -578,30 +686,64 @@ static void start_hogs(unsigned int nr, const char *name, void (*run)(struct act
 		start_actor(name, "1000", run);
 }
 
-static void check_figures(const char *scene, bool kills_allowed, bool failures_expected)
+/*
+ * The OOM killer must not be invoked by the worker, nor for what has NORETRY. Others
+ * may: who insists, and bystanders who need memory when there is none, such as one who
+ * wants a thread. So every kill has to have an invoker, and the right one.
+ */
+static void check_figures(const char *scene, bool failures_expected)
 {
 	long kills = figure("/proc/vmstat", "oom_kill") - before.kills;
 	struct invokers invokers = find_invokers(scene);
+	long unknown = kills - invokers.balance - invokers.noretry - invokers.others;
 
-	printf("    %ld requests, %ld failed, %ld kills, Percpu at most %ld KiB more\n",
-	       sum_turns(false), sum_turns(true), kills, peak_percpu_kib);
-	check_scene(!invokers.kernel_threads, scene, "OOM killer invoked by kernel threads",
-		    invokers.kernel_threads, "exactly 0");
+	printf("    %ld requests, %ld failed, %ld kills, Percpu at most %ld KiB more of %ld, %ld KiB free at least\n",
+	       sum_turns(false), sum_turns(true), kills, peak_percpu_kib, before.available_kib,
+	       lowest_free_kib);
+	check_scene(!invokers.balance, scene, "OOM killer invoked by the balance work",
+		    invokers.balance, "exactly 0");
 	check_scene(!invokers.noretry, scene, "OOM killer invoked by NORETRY requests",
 		    invokers.noretry, "exactly 0");
-	if (!kills_allowed)
-		check_scene(kills == 0, scene, "OOM kills", kills, "exactly 0");
+	check_scene(!unknown, scene, "OOM kills whose invoker is not known", unknown,
+		    "exactly 0");
 	if (failures_expected)
 		check_scene(sum_turns(true) > 0, scene, "requests that failed", sum_turns(true),
 			    "at least 1");
 }
 
+/* Where free memory is below, those who allocate have to reclaim it themselves. */
+static long low_watermarks_kib(void)
+{
+	static char text[65536];
+	int fd = open("/proc/zoneinfo", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : 0, length = 0;
+	long pages = 0;
+
+	/* A zone at a time. */
+	while (n >= 0 && (n = read(fd, text + length, sizeof(text) - 1 - length)) > 0)
+		length += n;
+	if (n < 0)
+		die("/proc/zoneinfo");
+	close(fd);
+	text[length] = 0;
+	for (char *at = text; (at = strstr(at, "\n        low ")); at++)
+		pages += strtol(at + 13, NULL, 10);
+	return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+/*
+ * Nothing was left, and it was percpu memory that took it: the more, the less others
+ * had. How much that is depends on what those needed, but most of what there was.
+ */
 static void check_exhausted(const char *scene)
 {
-	long total = figure("/proc/meminfo", "MemTotal");
+	long low_kib = low_watermarks_kib();
 
-	check_scene(peak_percpu_kib > total / 2, scene, "Percpu at its peak (KiB)",
-		    peak_percpu_kib, "more than half of memory");
+	check_scene(lowest_free_kib < low_kib, scene, "free memory at its lowest (KiB)",
+		    lowest_free_kib, "below the low watermarks");
+	check_scene(peak_percpu_kib > before.available_kib / 2, scene,
+		    "Percpu at its peak (KiB)", peak_percpu_kib,
+		    "more than half of what was available");
 }
 
 /* Until nothing is left, politely: nobody dies of that. */
@@ -611,7 +753,7 @@ static void scene_noretry(const char *scene)
 	let_run(8000);
 	wait_for_actors();
 	check_exhausted(scene);
-	check_figures(scene, false, true);
+	check_figures(scene, true);
 }
 
 /* The same from requests that cannot sleep, each of which calls the worker. */
@@ -621,7 +763,7 @@ static void scene_nowait(const char *scene)
 	let_run(8000);
 	wait_for_actors();
 	check_exhausted(scene);
-	check_figures(scene, false, true);
+	check_figures(scene, true);
 }
 
 /* With others that fork meanwhile, and may well be killed or invoke the killer. */
@@ -634,7 +776,7 @@ static void scene_forks(const char *scene)
 	let_run(10000);
 	wait_for_actors();
 	check_exhausted(scene);
-	check_figures(scene, true, true);
+	check_figures(scene, true);
 }
 
 /* Until nothing is left, insistently: who asks is killed, and nobody else. */
@@ -646,7 +788,7 @@ static void scene_kernel(const char *scene)
 	let_run(10000);
 	nr_killed = wait_for_actors();
 	check_exhausted(scene);
-	check_figures(scene, true, false);
+	check_figures(scene, false);
 	check_scene(nr_killed > 0, scene, "of 8 hogs were killed", nr_killed, "at least 1");
 }
 
@@ -710,7 +852,7 @@ static void scene_limit(const char *scene)
 	start_hogs(6, "noretry", run_memcg_noretry);
 	let_run(4000);
 	wait_for_actors();
-	check_figures(scene, false, true);
+	check_figures(scene, true);
 	check_scene(peak_percpu_kib > limit_kib / 2, scene, "Percpu at its peak (KiB)",
 		    peak_percpu_kib, "more than half of the limit");
 	check_scene(figure(CGROUP "/memory.events", "oom_kill") == 0, scene,
@@ -731,7 +873,7 @@ static void scene_limit_kernel(const char *scene)
 	let_run(5000);
 	nr_killed = wait_for_actors();
 	kills = figure(CGROUP "/memory.events", "oom_kill");
-	check_figures(scene, true, false);
+	check_figures(scene, false);
 	check_scene(nr_killed > 0, scene, "of 6 hogs were killed", nr_killed, "at least 1");
 	check_scene(kills == figure("/proc/vmstat", "oom_kill") - before.kills, scene,
 		    "kills in the cgroup", kills, "all there were");
@@ -765,7 +907,7 @@ static void scene_killed(const char *scene)
 	atomic_store(&shared->stop, true);
 	wait_for_actors();
 	/* Those that insist may have taken all there was before their end came. */
-	check_figures(scene, true, false);
+	check_figures(scene, false);
 	check_scene(peak_percpu_kib > 8 << 10, scene, "Percpu at its peak (KiB)",
 		    peak_percpu_kib, "more than 8192");
 	check_charge(scene, left);
@@ -776,15 +918,14 @@ static void scene_killed(const char *scene)
 static const struct scene {
 	const char *name;
 	void (*play)(const char *name);
-	long max_areas;		/* that may stay */
 } scenes[] = {
-	{ "noretry", scene_noretry, 0 },
-	{ "nowait", scene_nowait, 0 },
-	{ "forks", scene_forks, 0 },
-	{ "kernel", scene_kernel, 0 },
-	{ "limit", scene_limit, BACK_AREAS },
-	{ "limit-kernel", scene_limit_kernel, BACK_AREAS },
-	{ "killed", scene_killed, BACK_AREAS },
+	{ "noretry", scene_noretry },
+	{ "nowait", scene_nowait },
+	{ "forks", scene_forks },
+	{ "kernel", scene_kernel },
+	{ "limit", scene_limit },
+	{ "limit-kernel", scene_limit_kernel },
+	{ "killed", scene_killed },
 };
 
 static int pressure(const char *name, const char *seed_text)
@@ -795,7 +936,7 @@ static int pressure(const char *name, const char *seed_text)
 		set_up(seed_text);
 		look_before(name);
 		scenes[i].play(name);
-		check_given_back(name, scenes[i].max_areas);
+		check_given_back(name);
 		stop_watchdogs();
 		check_stalls(name);
 		return 0;
@@ -1029,7 +1170,7 @@ static int races(const char *seconds_text, const char *seed_text)
 	for (unsigned int i = 0; i < nr_actors; i++)
 		check_scene(shared->actor[i].turns > 0, "races", shared->actor[i].name,
 			    shared->actor[i].turns, "at least 1");
-	check_given_back("races", BACK_AREAS);
+	check_given_back("races");
 	stop_watchdogs();
 	check_stalls("races");
 	check_scene(figure(HOLD, "errors") == 0, "races", "objects that were overwritten",
