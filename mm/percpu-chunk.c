@@ -883,6 +883,16 @@ void pcpu_chunk_add_new(struct pcpu_allocator *pa, struct pcpu_request *req)
 	pcpu_wake_waiters(pa);
 }
 
+/* Who was here last goes on behind the chunk before. */
+static void pcpu_walks_leave(struct pcpu_allocator *pa, const struct pcpu_chunk *chunk)
+{
+	struct pcpu_walk *walk;
+
+	list_for_each_entry(walk, &pa->walks, link)
+		if (walk->at == &chunk->link)
+			walk->at = chunk->link.prev;
+}
+
 static void pcpu_unpublish_chunk(struct pcpu_allocator *pa, struct pcpu_chunk *chunk)
 {
 	unsigned int state;
@@ -898,6 +908,7 @@ static void pcpu_unpublish_chunk(struct pcpu_allocator *pa, struct pcpu_chunk *c
 		list_del(&chunk->grow_link);
 		pa->nr_spare_chunks--;
 	}
+	pcpu_walks_leave(pa, chunk);
 	list_del(&chunk->link);
 	pa->nr_chunks--;
 	for (state = 0; state < PCPU_NR_ROW_STATES; state++)
@@ -1300,6 +1311,7 @@ void pcpu_allocator_init(struct pcpu_allocator *pa, const struct pcpu_backend *b
 	INIT_LIST_HEAD(&pa->partial);
 	INIT_LIST_HEAD(&pa->spare);
 	INIT_LIST_HEAD(&pa->chunks);
+	INIT_LIST_HEAD(&pa->walks);
 	for (i = 0; i < ARRAY_SIZE(pa->index); i++)
 		INIT_HLIST_HEAD(&pa->index[i]);
 	init_waitqueue_head(&pa->published);

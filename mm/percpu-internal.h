@@ -624,6 +624,7 @@ struct pcpu_counts {
  * @partial: L: chunks with ABSENT rows and others
  * @spare: L: chunks without a use: all rows ABSENT, or with rows_fixed all empty
  * @chunks: L: all chunks but the boot chunks
+ * @walks: L: who visits them one by one
  * @nr_chunks: L: their number
  * @nr_spare_chunks: L: chunks on @spare
  * @nr_rows_in: L: rows by state, without those of boot chunks
@@ -689,6 +690,7 @@ struct pcpu_allocator {
 	struct list_head partial;
 	struct list_head spare;
 	struct list_head chunks;
+	struct list_head walks;
 	struct pcpu_counts counts;
 
 	struct hlist_head index[1 << PCPU_INDEX_BITS] ____cacheline_aligned_in_smp;
@@ -1194,7 +1196,22 @@ static inline unsigned int pcpu_want_object_bytes(const struct pcpu_want *want)
 
 /* ---- figures for debugfs (percpu-stats.c, percpu-sizes.c) -------------------- */
 
-struct pcpu_chunk *pcpu_nth_chunk(struct pcpu_allocator *pa, u64 nth, const char **label);
+/**
+ * struct pcpu_walk - a place among the chunks, which come and go
+ * @link: L: on pcpu_allocator.walks
+ * @at: L: the chunk that was visited last, or where it was; or the head of the list
+ * @nr_boot: L: how far it got with the boot chunks
+ */
+struct pcpu_walk {
+	struct list_head link;
+	struct list_head *at;
+	unsigned int nr_boot;
+};
+
+void pcpu_walk_begin(struct pcpu_allocator *pa, struct pcpu_walk *walk);
+void pcpu_walk_end(struct pcpu_allocator *pa, struct pcpu_walk *walk);
+struct pcpu_chunk *pcpu_walk_next(struct pcpu_allocator *pa, struct pcpu_walk *walk,
+				  const char **label);
 
 /**
  * enum pcpu_size_event - what is counted for each size

@@ -14,8 +14,8 @@
  * after.  All other counts are exact.  They begin at boot and are never reset.
  *
  * Live objects are not counted at all, but found in the chunks' maps when the file
- * is read.  Chunks are visited by their place in the list, so where chunks come and
- * go during a read one may be counted twice or left out.
+ * is read.  Where chunks come and go meanwhile, those that are there all the time
+ * are counted once.
  *
  * Compiled with CONFIG_PERCPU_STATS.  Takes the allocator's lock to copy one chunk's
  * maps at a time; counting takes no lock.
@@ -168,13 +168,13 @@ static void pcpu_table_add_cpus(struct pcpu_size_table *table)
 }
 
 static bool pcpu_table_copy_chunk(struct pcpu_allocator *pa, struct pcpu_size_table *table,
-				  u64 nth, struct pcpu_area_map *map)
+				  struct pcpu_walk *walk, struct pcpu_area_map *map)
 {
 	const struct pcpu_chunk *chunk;
 	const char *label;
 
 	spin_lock_irq(&pa->lock);
-	chunk = pcpu_nth_chunk(pa, nth, &label);
+	chunk = pcpu_walk_next(pa, walk, &label);
 	if (chunk) {
 		*map = chunk->map;
 		/* Racy: owners make areas live, and free them, all the time. */
@@ -190,9 +190,10 @@ static void pcpu_table_add_chunks(struct pcpu_allocator *pa, struct pcpu_size_ta
 	struct pcpu_size_figures *figures;
 	struct pcpu_area_map map;
 	unsigned int slot, nr_slots;
-	u64 nth;
+	struct pcpu_walk walk;
 
-	for (nth = 0; pcpu_table_copy_chunk(pa, table, nth, &map); nth++) {
+	pcpu_walk_begin(pa, &walk);
+	while (pcpu_table_copy_chunk(pa, table, &walk, &map)) {
 		for (slot = pcpu_area_next(&map, 0); slot < map.nr_slots;
 		     slot = pcpu_area_next(&map, slot + nr_slots)) {
 			nr_slots = pcpu_area_length(&map, slot);
@@ -204,6 +205,7 @@ static void pcpu_table_add_chunks(struct pcpu_allocator *pa, struct pcpu_size_ta
 		}
 		cond_resched();
 	}
+	pcpu_walk_end(pa, &walk);
 }
 
 static struct pcpu_size_table *pcpu_table_alloc(const struct pcpu_allocator *pa)

@@ -5,8 +5,8 @@
  * The file is a sequence: the figures of the allocator, then each chunk's.  One
  * step copies one chunk with its maps into a buffer, which is all that happens
  * under the allocator's lock; the copy is examined and printed without it.
- * Chunks are found by their place in the list, so where chunks come and go
- * during a read one may be shown twice or left out; each is right in itself.
+ * Where chunks come and go during a read, those that are there all the time are
+ * shown once; each is right in itself.
  *
  * Sizes are those of one unit, in bytes.  tools/mm/percpu-stats draws what it shows.
  */
@@ -22,6 +22,8 @@
  * @busy: room for the map of busy slots of a whole unit
  * @lengths: room for the lengths of areas
  * @rows: room for the rows
+ * @walk: where the file is
+ * @pos: its position, from 1, or 0 where no chunk was copied yet
  */
 struct pcpu_view {
 	struct pcpu_chunk chunk;
@@ -29,6 +31,8 @@ struct pcpu_view {
 	unsigned long *busy;
 	u8 *lengths;
 	struct pcpu_row *rows;
+	struct pcpu_walk walk;
+	loff_t pos;
 };
 
 /**
@@ -300,48 +304,84 @@ static int pcpu_show_view(struct seq_file *m, const struct pcpu_view *view)
 /* ---- the file ----------------------------------------------------------------- */
 
 /**
- * pcpu_nth_chunk - the chunk at a place in the order of the file
+ * pcpu_walk_begin - visit the chunks one by one
  * @pa: the allocator
- * @nth: the place, from 0
+ * @walk: the caller's; pcpu_walk_end() must follow
+ *
+ * Context: may sleep; takes the lock.
+ */
+void pcpu_walk_begin(struct pcpu_allocator *pa, struct pcpu_walk *walk)
+{
+	spin_lock_irq(&pa->lock);
+	walk->nr_boot = 0;
+	walk->at = &pa->chunks;
+	list_add(&walk->link, &pa->walks);
+	spin_unlock_irq(&pa->lock);
+}
+
+/**
+ * pcpu_walk_end - leave off
+ * @pa: the allocator
+ * @walk: the walk, at any place
+ *
+ * Context: may sleep; takes the lock.
+ */
+void pcpu_walk_end(struct pcpu_allocator *pa, struct pcpu_walk *walk)
+{
+	spin_lock_irq(&pa->lock);
+	list_del(&walk->link);
+	spin_unlock_irq(&pa->lock);
+}
+
+static const char *pcpu_chunk_label(const struct pcpu_chunk *chunk)
+{
+	if (chunk->nr_rows_in[PCPU_ROW_ABSENT] == chunk->nr_rows)
+		return "Chunk (spare):";
+	return chunk->nr_rows_in[PCPU_ROW_ABSENT] ? "Chunk (partial):" : "Chunk:";
+}
+
+/**
+ * pcpu_walk_next - the next chunk: the reserved one, the first, then all others
+ * @pa: the allocator
+ * @walk: the walk
  * @label: set to what kind of chunk it is
+ *
+ * Each step takes the same time, however many chunks there are.
  *
  * Context: under the lock.
  * Return: the chunk, or NULL behind the last
  */
-struct pcpu_chunk *pcpu_nth_chunk(struct pcpu_allocator *pa, u64 nth, const char **label)
+struct pcpu_chunk *pcpu_walk_next(struct pcpu_allocator *pa, struct pcpu_walk *walk,
+				  const char **label)
 {
 	struct pcpu_chunk *chunk;
 
 	lockdep_assert_held(&pa->lock);
 
 	*label = "Chunk: <- Reserved Chunk";
-	if (pa->reserved && !nth--)
+	if (!walk->nr_boot++ && pa->reserved)
 		return pa->reserved;
 	*label = "Chunk: <- First Chunk";
-	if (!nth--)
+	if (walk->nr_boot <= 2) {
+		walk->nr_boot = 2;
 		return pa->first;
-
-	list_for_each_entry(chunk, &pa->chunks, link) {
-		if (nth--)
-			continue;
-		if (chunk->nr_rows_in[PCPU_ROW_ABSENT] == chunk->nr_rows)
-			*label = "Chunk (spare):";
-		else if (chunk->nr_rows_in[PCPU_ROW_ABSENT])
-			*label = "Chunk (partial):";
-		else
-			*label = "Chunk:";
-		return chunk;
 	}
-	return NULL;
+	walk->nr_boot = 3;
+	if (list_is_last(walk->at, &pa->chunks))
+		return NULL;
+	walk->at = walk->at->next;
+	chunk = list_entry(walk->at, struct pcpu_chunk, link);
+	*label = pcpu_chunk_label(chunk);
+	return chunk;
 }
 
-static bool pcpu_view_load(struct pcpu_allocator *pa, struct pcpu_view *view, u64 nth)
+static bool pcpu_view_load(struct pcpu_allocator *pa, struct pcpu_view *view)
 {
 	const struct pcpu_chunk *chunk;
 	struct pcpu_chunk *copy = &view->chunk;
 
 	spin_lock_irq(&pa->lock);
-	chunk = pcpu_nth_chunk(pa, nth, &view->label);
+	chunk = pcpu_walk_next(pa, &view->walk, &view->label);
 	if (chunk) {
 		*copy = *chunk;
 		bitmap_copy(view->busy, chunk->map.busy, chunk->map.nr_slots);
@@ -376,13 +416,28 @@ static struct pcpu_view *pcpu_view_alloc(const struct pcpu_allocator *pa)
 	return view;
 }
 
+static void pcpu_view_rewind(struct pcpu_allocator *pa, struct pcpu_view *view)
+{
+	if (!view->pos)
+		return;
+	pcpu_walk_end(pa, &view->walk);
+	pcpu_walk_begin(pa, &view->walk);
+	view->pos = 0;
+}
+
+/* What is shown again, as the buffer was too small for it, is still in the view. */
 static void *pcpu_stats_at(struct seq_file *m, loff_t pos)
 {
 	struct pcpu_view *view = m->private;
 
+	if (pos < view->pos)
+		pcpu_view_rewind(&pcpu_main, view);
 	if (!pos)
 		return SEQ_START_TOKEN;
-	return pcpu_view_load(&pcpu_main, view, pos - 1) ? view : NULL;
+	for (; view->pos < pos; view->pos++)
+		if (!pcpu_view_load(&pcpu_main, view))
+			return NULL;
+	return view;
 }
 
 static void *pcpu_stats_start(struct seq_file *m, loff_t *pos)
@@ -424,18 +479,22 @@ static int pcpu_stats_open(struct inode *inode, struct file *file)
 	if (!view)
 		return -ENOMEM;
 	err = seq_open(file, &pcpu_stats_sops);
-	if (err)
+	if (err) {
 		kvfree(view);
-	else
-		((struct seq_file *)file->private_data)->private = view;
-	return err;
+		return err;
+	}
+	pcpu_walk_begin(&pcpu_main, &view->walk);
+	((struct seq_file *)file->private_data)->private = view;
+	return 0;
 }
 
 static int pcpu_stats_release(struct inode *inode, struct file *file)
 {
 	struct seq_file *m = file->private_data;
+	struct pcpu_view *view = m->private;
 
-	kvfree(m->private);
+	pcpu_walk_end(&pcpu_main, &view->walk);
+	kvfree(view);
 	return seq_release(inode, file);
 }
 

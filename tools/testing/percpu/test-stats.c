@@ -362,6 +362,87 @@ TEST(stats_agree_after_anything)
 	world_shutdown();
 }
 
+/* ---- chunks ------------------------------------------------------------------------- */
+
+#define NR_WALKED	5
+
+static unsigned long walked[3 * NR_WALKED + 2];
+static unsigned int nr_walked;
+
+/* Visit up to @max chunks, boot chunks apart. */
+static void walk_on(struct pcpu_walk *walk, unsigned int max)
+{
+	struct pcpu_chunk *chunk;
+	const char *label;
+
+	while (max) {
+		spin_lock_irq(&pcpu_main.lock);
+		chunk = pcpu_walk_next(&pcpu_main, walk, &label);
+		spin_unlock_irq(&pcpu_main.lock);
+		if (!chunk)
+			return;
+		EXPECT(nr_walked < ARRAY_SIZE(walked));
+		walked[nr_walked++] = chunk->base_addr;
+		max -= !chunk->boot;
+	}
+}
+
+static unsigned int times_walked(const struct object *object)
+{
+	unsigned long addr = (unsigned long)__pcpu_ptr_to_addr(object->ptr);
+	unsigned int i, n = 0;
+
+	for (i = 0; i < nr_walked; i++)
+		n += addr - walked[i] < pcpu_main.geo.unit_bytes;
+	return n;
+}
+
+static void retire_all(void)
+{
+	while (pcpu_chunk_give_back(&pcpu_main, 0, UINT_MAX))
+		;
+	while (pcpu_chunk_retire_spare(&pcpu_main, 0))
+		;
+}
+
+/* After @at chunks have been visited, those of @gone go: the others are seen once. */
+static void walk_while_they_go(unsigned int at, unsigned long gone)
+{
+	struct pcpu_walk walk;
+	unsigned int i;
+
+	nr_walked = 0;
+	for (i = 0; i < NR_WALKED; i++)
+		EXPECT(model_alloc(&objects[i], pcpu_main.geo.unit_bytes, 4, false, GFP_KERNEL,
+				   CTX_TASK));
+	pcpu_walk_begin(&pcpu_main, &walk);
+	walk_on(&walk, at);
+	for_each_set_bit(i, &gone, NR_WALKED)
+		model_free(&objects[i], CTX_TASK);
+	retire_all();
+	walk_on(&walk, UINT_MAX);
+	pcpu_walk_end(&pcpu_main, &walk);
+	for (i = 0; i < NR_WALKED; i++) {
+		if (test_bit(i, &gone))
+			continue;
+		EXPECT_EQ(times_walked(&objects[i]), 1);
+		model_free(&objects[i], CTX_TASK);
+	}
+	retire_all();
+}
+
+TEST(stats_walk_keeps_its_place)
+{
+	unsigned long gone;
+	unsigned int at;
+
+	world_boot(&(struct world){ .nr_cpus = NR_CPUS_HERE, .no_worker = true });
+	for (at = 0; at <= NR_WALKED; at++)
+		for (gone = 0; gone < BIT(NR_WALKED); gone++)
+			walk_while_they_go(at, gone);
+	world_shutdown();
+}
+
 /* ---- rows --------------------------------------------------------------------------- */
 
 /* Sums of the words of all lines "rows_used". */
