@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Run the KUnit tests of the percpu allocator through the kernel's kunit.py, on
-# several machines and under the kernel's own checkers.
+# Run the KUnit tests of the percpu allocator and of vmalloc through the kernel's
+# kunit.py, on several machines and under the kernel's own checkers.
 #
 #   dev/kunit.sh [NAME]...     without NAME: test
 #     test                  the runs of dev/kunit/runs that "make test" does
@@ -201,7 +201,7 @@ unprovoked() {
 # Where the kernel complains: "line: text". The kernel has data races of its own;
 # those are ours that have a function of the files below near the top of a stack.
 complain() {
-	(cd "$kernel" && nm mm/percpu*.o lib/tests/percpu*.o 2>/dev/null) |
+	(cd "$kernel" && nm mm/percpu*.o mm/vmalloc*.o lib/tests/percpu*.o lib/tests/vmalloc*.o 2>/dev/null) |
 		awk 'NF == 3 && $2 ~ /^[tT]$/ { print $3 }' > "$out/functions"
 	awk -v others="$out/races-of-others" -v complaints="$complaints" '
 		BEGIN { printf "" > others }

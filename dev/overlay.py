@@ -22,7 +22,8 @@ BASE = REPO / "build/linux-base"
 SUMS = REPO / "dev/stock.sha256"
 FOLDERS = ["mm", "include", "lib", "Documentation", "tools"]
 STOCK_TESTS = ["lib/test_percpu.c", "lib/test_percpu_hold.c",
-               "lib/tests/percpu_kunit.c", "lib/tests/percpu_reclaim_kunit.c"]
+               "lib/tests/percpu_kunit.c", "lib/tests/percpu_reclaim_kunit.c",
+               "lib/tests/vmalloc_kunit.c", "lib/test_vmalloc_live.c"]
 # Not laid on a tree, nor in the series: the new vmalloc, which no kernel uses yet.
 NOT_YET = ("mm/vmalloc-", "Documentation/mm/vmalloc.rst", "tools/testing/vmalloc/")
 

@@ -1,0 +1,525 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of vmalloc, through its public interface.
+ *
+ * What every caller may rely on is checked here and nothing else, so the suite
+ * passes on any implementation that keeps the contract.
+ *
+ * The cases named mask_* record, by tracepoints, with which mask and in which
+ * scope the current task allocates pages and slab objects while it calls vmalloc
+ * or kvmalloc, and compare that with what the caller's mask allows.  Page tables
+ * are made to be missing by a window of addresses that nobody used before.
+ */
+#include <kunit/test.h>
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/string_choices.h>
+#include <linux/uio.h>
+#include <linux/vmalloc.h>
+
+#ifdef CONFIG_TRACEPOINTS
+#include <trace/events/kmem.h>
+#endif
+
+/* ---- contents ------------------------------------------------------------ */
+
+static u8 pattern(unsigned long at, u8 tag)
+{
+	return (at * 31 + at / 251) ^ tag;
+}
+
+static void fill(u8 *p, unsigned long bytes, u8 tag)
+{
+	unsigned long i;
+
+	for (i = 0; i < bytes; i++)
+		p[i] = pattern(i, tag);
+}
+
+static bool holds(const u8 *p, unsigned long bytes, u8 tag)
+{
+	unsigned long i;
+
+	for (i = 0; i < bytes; i++)
+		if (p[i] != pattern(i, tag))
+			return false;
+	return true;
+}
+
+static bool is_zero(const void *p, unsigned long bytes)
+{
+	return !memchr_inv(p, 0, bytes);
+}
+
+/* ---- allocation ---------------------------------------------------------- */
+
+static const unsigned long sizes[] = {
+	1, PAGE_SIZE - 1, PAGE_SIZE, PAGE_SIZE + 1, 3 * PAGE_SIZE, 22 * PAGE_SIZE,
+	23 * PAGE_SIZE, 100 * PAGE_SIZE, 101 * PAGE_SIZE + 5, 600 * PAGE_SIZE,
+};
+
+static void sizes_keep_their_bytes(struct kunit *test)
+{
+	u8 *p[ARRAY_SIZE(sizes)];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		p[i] = vmalloc(sizes[i]);
+		KUNIT_ASSERT_NOT_NULL(test, p[i]);
+		KUNIT_EXPECT_TRUE(test, PAGE_ALIGNED(p[i]));
+		KUNIT_EXPECT_TRUE(test, is_vmalloc_addr(p[i]));
+		fill(p[i], sizes[i], i);
+	}
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		KUNIT_EXPECT_TRUE_MSG(test, holds(p[i], sizes[i], i), "size %lu", sizes[i]);
+		vfree(p[i]);
+	}
+}
+
+static void zeroed_after_dirty(struct kunit *test)
+{
+	const unsigned long bytes = 37 * PAGE_SIZE;
+	unsigned int i;
+	u8 *p;
+
+	for (i = 0; i < 8; i++) {
+		p = vzalloc(bytes);
+		KUNIT_ASSERT_NOT_NULL(test, p);
+		KUNIT_EXPECT_TRUE(test, is_zero(p, bytes));
+		fill(p, bytes, i);
+		vfree(p);
+	}
+}
+
+static void area_says_what_it_is(struct kunit *test)
+{
+	const unsigned long bytes = 5 * PAGE_SIZE;
+	struct vm_struct *vm;
+	void *p;
+
+	p = vmalloc(bytes);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	vm = find_vm_area(p);
+	KUNIT_ASSERT_NOT_NULL(test, vm);
+	KUNIT_EXPECT_EQ(test, vm->flags & ~VM_KASAN, (unsigned long)VM_ALLOC);
+	KUNIT_EXPECT_EQ(test, get_vm_area_size(vm), bytes);
+	KUNIT_EXPECT_EQ(test, vm->nr_pages, 5);
+	KUNIT_EXPECT_PTR_EQ(test, find_vm_area(p + bytes - 1), vm);
+	KUNIT_EXPECT_PTR_EQ(test, vmalloc_to_page(p + 4 * PAGE_SIZE), vm->pages[4]);
+	/* Behind the guard page nothing of it is left. */
+	KUNIT_EXPECT_NULL(test, vmalloc_to_page(p + bytes));
+	KUNIT_EXPECT_TRUE(test, find_vm_area(p + bytes + PAGE_SIZE) != vm);
+	vfree(p);
+	KUNIT_EXPECT_NULL(test, find_vm_area(p));
+}
+
+static void size_zero_and_too_much(struct kunit *test)
+{
+	const gfp_t gfp = GFP_KERNEL | __GFP_NOWARN;
+
+	KUNIT_EXPECT_NULL(test, __vmalloc((totalram_pages() + 1) << PAGE_SHIFT, gfp));
+	vfree(NULL);
+	vunmap(NULL);
+}
+
+static void shrinks_and_grows(struct kunit *test)
+{
+	const unsigned long most = 30 * PAGE_SIZE;
+	static const unsigned int steps[] = { 29, 7, 8, 1, 30, 2, 64 };
+	unsigned long bytes, known = most;
+	unsigned int i;
+	u8 *p;
+
+	p = vmalloc(most);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	fill(p, most, 1);
+	for (i = 0; i < ARRAY_SIZE(steps); i++) {
+		bytes = steps[i] * PAGE_SIZE - 3;
+		p = vrealloc(p, bytes, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, p);
+		known = min(known, bytes);
+		KUNIT_EXPECT_TRUE_MSG(test, holds(p, known, 1), "step %u", i);
+		memset(p + known, 0, bytes - known);
+	}
+	KUNIT_EXPECT_NULL(test, vrealloc(p, 0, GFP_KERNEL));
+}
+
+/* ---- mappings of pages --------------------------------------------------- */
+
+#define NR_PAGES	70
+
+static void get_pages(struct kunit *test, struct page **pages, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		pages[i] = alloc_page(GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, pages[i]);
+		memset(page_address(pages[i]), i, PAGE_SIZE);
+	}
+}
+
+static void put_pages(struct page **pages, unsigned int nr)
+{
+	while (nr)
+		__free_page(pages[--nr]);
+}
+
+static bool shows_pages(const u8 *p, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (p[i * PAGE_SIZE] != (u8)i || p[i * PAGE_SIZE + PAGE_SIZE - 1] != (u8)i)
+			return false;
+	return true;
+}
+
+static void vmap_shows_pages(struct kunit *test)
+{
+	struct page *pages[NR_PAGES];
+	u8 *p;
+
+	get_pages(test, pages, NR_PAGES);
+	p = vmap(pages, NR_PAGES, VM_MAP, PAGE_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_EXPECT_TRUE(test, shows_pages(p, NR_PAGES));
+	KUNIT_EXPECT_EQ(test, find_vm_area(p)->flags, (unsigned long)VM_MAP);
+	vunmap(p);
+	put_pages(pages, NR_PAGES);
+}
+
+/* More pieces than a block has pages, several of them live at any time. */
+static void vm_map_ram_shows_pages(struct kunit *test)
+{
+	static const unsigned int counts[] = { 1, 3, 32, 64, 70, 2, 17, 5 };
+	struct { u8 *p; unsigned int nr; } live[5] = {};
+	struct page *pages[NR_PAGES];
+	unsigned int i, slot;
+
+	get_pages(test, pages, NR_PAGES);
+	for (i = 0; i < 400; i++) {
+		slot = i % ARRAY_SIZE(live);
+		if (live[slot].p) {
+			KUNIT_EXPECT_TRUE(test, shows_pages(live[slot].p, live[slot].nr));
+			vm_unmap_ram(live[slot].p, live[slot].nr);
+		}
+		live[slot].nr = counts[i % ARRAY_SIZE(counts)];
+		live[slot].p = vm_map_ram(pages, live[slot].nr, NUMA_NO_NODE);
+		KUNIT_ASSERT_NOT_NULL(test, live[slot].p);
+		if (i % 50 == 49)
+			vm_unmap_aliases();
+	}
+	for (slot = 0; slot < ARRAY_SIZE(live); slot++) {
+		KUNIT_EXPECT_TRUE(test, shows_pages(live[slot].p, live[slot].nr));
+		vm_unmap_ram(live[slot].p, live[slot].nr);
+	}
+	vm_unmap_aliases();
+	put_pages(pages, NR_PAGES);
+}
+
+static void areas_without_memory(struct kunit *test)
+{
+	struct vm_struct *a, *b;
+
+	a = get_vm_area(3 * PAGE_SIZE, VM_IOREMAP);
+	b = get_vm_area(3 * PAGE_SIZE, VM_ALLOC);
+	KUNIT_ASSERT_NOT_NULL(test, a);
+	KUNIT_ASSERT_NOT_NULL(test, b);
+	KUNIT_EXPECT_EQ(test, get_vm_area_size(a), 3 * PAGE_SIZE);
+	KUNIT_EXPECT_TRUE(test, IS_ALIGNED((unsigned long)a->addr, 4 * PAGE_SIZE));
+	KUNIT_EXPECT_PTR_EQ(test, find_vm_area(a->addr + PAGE_SIZE), a);
+	KUNIT_EXPECT_NULL(test, vmalloc_to_page(b->addr));
+	free_vm_area(a);
+	free_vm_area(b);
+}
+
+static void huge_is_like_small(struct kunit *test)
+{
+	const unsigned long bytes = 5 * SZ_1M;
+	unsigned long i;
+	u8 *p;
+
+	p = vmalloc_huge(bytes, GFP_KERNEL | __GFP_ZERO);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	kunit_info(test, "mapped by large leaves: %s", str_yes_no(is_vm_area_hugepages(p)));
+	KUNIT_EXPECT_TRUE(test, is_zero(p, bytes));
+	for (i = 0; i < bytes; i += PAGE_SIZE)
+		*(unsigned long *)(p + i) = page_to_pfn(vmalloc_to_page(p + i));
+	for (i = 0; i < bytes; i += PAGE_SIZE)
+		if (*(unsigned long *)page_address(vmalloc_to_page(p + i)) !=
+		    vmalloc_to_pfn(p + i))
+			break;
+	KUNIT_EXPECT_EQ(test, i, bytes);
+	vfree(p);
+}
+
+/* ---- reading what others have -------------------------------------------- */
+
+static void read_kernel(struct kunit *test, u8 *to, const void *from, size_t bytes)
+{
+	struct kvec vec = { .iov_base = to, .iov_len = bytes };
+	struct iov_iter iter;
+
+	iov_iter_kvec(&iter, ITER_DEST, &vec, 1, bytes);
+	KUNIT_EXPECT_EQ(test, vread_iter(&iter, from, bytes), bytes);
+}
+
+static void read_shows_areas_and_holes(struct kunit *test)
+{
+	const unsigned long bytes = 3 * PAGE_SIZE, whole = bytes + PAGE_SIZE;
+	struct page *page;
+	u8 *copy, *p, *ram;
+
+	copy = kunit_kmalloc(test, whole, GFP_KERNEL);
+	p = vmalloc(bytes);
+	page = alloc_page(GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, copy);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	fill(p, bytes, 7);
+
+	/* The guard page behind it is a hole. */
+	memset(copy, 1, whole);
+	read_kernel(test, copy, p, whole);
+	KUNIT_EXPECT_TRUE(test, holds(copy, bytes, 7));
+	KUNIT_EXPECT_TRUE(test, is_zero(copy + bytes, PAGE_SIZE));
+	read_kernel(test, copy, p + PAGE_SIZE + 3, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, memcmp(copy, p + PAGE_SIZE + 3, PAGE_SIZE), 0);
+
+	/* So is everything, once it was freed. */
+	vfree(p);
+	read_kernel(test, copy, p, bytes);
+	KUNIT_EXPECT_TRUE(test, is_zero(copy, bytes));
+
+	ram = vm_map_ram(&page, 1, NUMA_NO_NODE);
+	KUNIT_ASSERT_NOT_NULL(test, ram);
+	fill(ram, PAGE_SIZE, 8);
+	read_kernel(test, copy, ram, PAGE_SIZE);
+	KUNIT_EXPECT_TRUE(test, holds(copy, PAGE_SIZE, 8));
+	vm_unmap_ram(ram, 1);
+	__free_page(page);
+}
+
+/* ---- masks --------------------------------------------------------------- */
+
+#ifdef CONFIG_TRACEPOINTS
+
+/* What one task has allocated. */
+static struct recorder {
+	struct task_struct *task;
+	unsigned int nr_pages, nr_objects, nr_bad;
+	gfp_t forbidden;	/* bits of the mask under test that must not appear */
+	gfp_t worst;
+	bool may_give_up;	/* waiting for memory is only right with these: */
+} recorder;
+
+#define GIVES_UP	(__GFP_NORETRY | __GFP_RETRY_MAYFAIL)
+
+static void record(gfp_t gfp)
+{
+	bool bad = gfp & recorder.forbidden;
+
+	if (recorder.may_give_up && (gfp & __GFP_DIRECT_RECLAIM) && !(gfp & GIVES_UP))
+		bad = true;
+	/* In this scope nothing reclaims, whatever the mask. */
+	if (current->flags & PF_MEMALLOC)
+		bad = false;
+	if (bad) {
+		recorder.nr_bad++;
+		recorder.worst |= gfp;
+	}
+}
+
+static void record_page(void *unused, struct page *page, unsigned int order, gfp_t gfp,
+			int migratetype)
+{
+	if (current != recorder.task || in_interrupt())
+		return;
+	recorder.nr_pages++;
+	record(gfp);
+}
+
+static void record_kmalloc(void *unused, unsigned long ip, const void *p, size_t asked,
+			   size_t got, gfp_t gfp, int node)
+{
+	if (current != recorder.task || in_interrupt())
+		return;
+	recorder.nr_objects++;
+	record(current_gfp_context(gfp));
+}
+
+static void record_object(void *unused, unsigned long ip, const void *p,
+			  struct kmem_cache *cache, gfp_t gfp, int node)
+{
+	record_kmalloc(unused, ip, p, 0, 0, gfp, node);
+}
+
+static int recorder_init(struct kunit_suite *suite)
+{
+	return register_trace_mm_page_alloc(record_page, NULL) ?:
+	       register_trace_kmalloc(record_kmalloc, NULL) ?:
+	       register_trace_kmem_cache_alloc(record_object, NULL);
+}
+
+static void recorder_exit(struct kunit_suite *suite)
+{
+	unregister_trace_mm_page_alloc(record_page, NULL);
+	unregister_trace_kmalloc(record_kmalloc, NULL);
+	unregister_trace_kmem_cache_alloc(record_object, NULL);
+	tracepoint_synchronize_unregister();
+}
+
+struct mask_case {
+	const char *name;
+	gfp_t gfp;
+	gfp_t forbidden;
+	unsigned int (*enter)(void);	/* scope around the call */
+};
+
+static unsigned int no_scope(void)
+{
+	return 0;
+}
+
+static unsigned int nofs_scope(void)
+{
+	return memalloc_nofs_save();
+}
+
+static unsigned int noio_scope(void)
+{
+	return memalloc_noio_save();
+}
+
+static const struct mask_case mask_cases[] = {
+	{ "GFP_KERNEL", GFP_KERNEL, 0, no_scope },
+	{ "GFP_NOFS", GFP_NOFS, __GFP_FS, no_scope },
+	{ "GFP_NOIO", GFP_NOIO, __GFP_FS | __GFP_IO, no_scope },
+	{ "GFP_NOWAIT", GFP_NOWAIT, __GFP_DIRECT_RECLAIM, no_scope },
+	{ "GFP_ATOMIC", GFP_ATOMIC, __GFP_DIRECT_RECLAIM, no_scope },
+	{ "NORETRY", GFP_KERNEL | __GFP_NORETRY, 0, no_scope },
+	{ "RETRY_MAYFAIL", GFP_KERNEL | __GFP_RETRY_MAYFAIL, 0, no_scope },
+	{ "NOFAIL", GFP_KERNEL | __GFP_NOFAIL, 0, no_scope },
+	{ "NOFS NOFAIL", GFP_NOFS | __GFP_NOFAIL, __GFP_FS, no_scope },
+	{ "NOIO NORETRY", GFP_NOIO | __GFP_NORETRY, __GFP_FS | __GFP_IO, no_scope },
+	{ "nofs scope", GFP_KERNEL, __GFP_FS, nofs_scope },
+	{ "noio scope", GFP_KERNEL, __GFP_FS | __GFP_IO, noio_scope },
+	{ "nofs scope, NOWAIT", GFP_NOWAIT, __GFP_DIRECT_RECLAIM | __GFP_FS, nofs_scope },
+};
+
+KUNIT_ARRAY_PARAM_DESC(mask, mask_cases, name);
+
+static void recorder_start(const struct mask_case *mask)
+{
+	recorder = (struct recorder) {
+		.forbidden = mask->forbidden,
+		.may_give_up = mask->gfp & GIVES_UP,
+	};
+	WRITE_ONCE(recorder.task, current);
+}
+
+static void recorder_stop(struct kunit *test)
+{
+	WRITE_ONCE(recorder.task, NULL);
+	KUNIT_EXPECT_EQ_MSG(test, recorder.nr_bad, 0, "such as %pGg", &recorder.worst);
+	KUNIT_EXPECT_GT(test, recorder.nr_pages + recorder.nr_objects, 0);
+}
+
+/* Addresses that nobody has used; page tables are missing where 64 bits are. */
+static unsigned long fresh_window(void)
+{
+	static unsigned long next;
+
+	if (!IS_ENABLED(CONFIG_64BIT))
+		return VMALLOC_START;
+	if (!next)
+		next = ALIGN(VMALLOC_START + (VMALLOC_END - VMALLOC_START) / 2, SZ_1G);
+	next += SZ_1G;
+	return next;
+}
+
+static void mask_vmalloc(struct kunit *test)
+{
+	const struct mask_case *mask = test->param_value;
+	/* The array of so many pages is vmalloc'ed in its turn. */
+	const unsigned long bytes = PAGE_SIZE * (PAGE_SIZE / sizeof(void *) + 9);
+	unsigned long start = fresh_window();
+	unsigned long end = IS_ENABLED(CONFIG_64BIT) ? start + SZ_1G : VMALLOC_END;
+	unsigned int scope;
+	void *p;
+
+	scope = mask->enter();
+	recorder_start(mask);
+	p = __vmalloc_node_range(bytes, 1, start, end, mask->gfp, PAGE_KERNEL, 0,
+				 NUMA_NO_NODE, __builtin_return_address(0));
+	recorder_stop(test);
+	memalloc_flags_restore(scope);
+	KUNIT_EXPECT_NOT_NULL(test, p);
+	KUNIT_EXPECT_GE(test, recorder.nr_pages, bytes >> (PAGE_SHIFT + MAX_PAGE_ORDER));
+	vfree(p);
+}
+
+static void mask_kvmalloc(struct kunit *test)
+{
+	const struct mask_case *mask = test->param_value;
+	/* No kmalloc() has so much. */
+	const unsigned long bytes = KMALLOC_MAX_SIZE + PAGE_SIZE;
+	unsigned int scope;
+	u8 *p;
+
+	scope = mask->enter();
+	recorder_start(mask);
+	p = kvmalloc(bytes, mask->gfp | __GFP_ZERO);
+	recorder_stop(test);
+	memalloc_flags_restore(scope);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_EXPECT_TRUE(test, is_vmalloc_addr(p));
+	KUNIT_EXPECT_TRUE(test, is_zero(p, bytes));
+	kvfree(p);
+}
+
+#else /* no tracepoints */
+
+static int recorder_init(struct kunit_suite *suite)
+{
+	kunit_info(suite, "without CONFIG_TRACEPOINTS, masks cannot be recorded: not tested");
+	return 0;
+}
+
+static void recorder_exit(struct kunit_suite *suite)
+{
+}
+
+#endif
+
+static struct kunit_case vmalloc_cases[] = {
+	KUNIT_CASE(sizes_keep_their_bytes),
+	KUNIT_CASE(zeroed_after_dirty),
+	KUNIT_CASE(area_says_what_it_is),
+	KUNIT_CASE(size_zero_and_too_much),
+	KUNIT_CASE(shrinks_and_grows),
+	KUNIT_CASE(vmap_shows_pages),
+	KUNIT_CASE(vm_map_ram_shows_pages),
+	KUNIT_CASE(areas_without_memory),
+	KUNIT_CASE(huge_is_like_small),
+	KUNIT_CASE(read_shows_areas_and_holes),
+#ifdef CONFIG_TRACEPOINTS
+	KUNIT_CASE_PARAM(mask_vmalloc, mask_gen_params),
+	KUNIT_CASE_PARAM(mask_kvmalloc, mask_gen_params),
+#endif
+	{}
+};
+
+static struct kunit_suite vmalloc_suite = {
+	.name = "vmalloc",
+	.suite_init = recorder_init,
+	.suite_exit = recorder_exit,
+	.test_cases = vmalloc_cases,
+};
+
+kunit_test_suite(vmalloc_suite);
