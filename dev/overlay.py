@@ -24,8 +24,6 @@ FOLDERS = ["mm", "include", "lib", "Documentation", "tools"]
 STOCK_TESTS = ["lib/test_percpu.c", "lib/test_percpu_hold.c",
                "lib/tests/percpu_kunit.c", "lib/tests/percpu_reclaim_kunit.c",
                "lib/tests/vmalloc_kunit.c", "lib/test_vmalloc_live.c"]
-# Not laid on a tree, nor in the series: the new vmalloc, which no kernel uses yet.
-NOT_YET = ("mm/vmalloc-", "Documentation/mm/vmalloc.rst", "tools/testing/vmalloc/")
 
 
 class OverlayError(Exception):
@@ -49,8 +47,7 @@ def our_files(kind="ours"):
     else:
         listed = [str(path.relative_to(REPO)) for folder in FOLDERS
                   for path in (REPO / folder).rglob("*")]
-    files = sorted({path for path in listed if path and (REPO / path).is_file()
-                    and not path.startswith(NOT_YET)})
+    files = sorted({path for path in listed if path and (REPO / path).is_file()})
     return files if kind == "ours" else [path for path in files if path in STOCK_TESTS]
 
 
@@ -141,7 +138,7 @@ def replaced():
 
 def record():
     stock = sorted(str(path.relative_to(BASE)) for path in (BASE / "mm").glob("percpu*"))
-    stock.append("include/linux/percpu.h")
+    stock += ["include/linux/percpu.h", "Documentation/mm/vmalloc.rst", "mm/vmalloc.c"]
     release = "7.3." + re.search(r"^SUBLEVEL = (\d+)", (BASE / "Makefile").read_text(), re.M)[1]
     text = f"# Stock files that ours replace, as in Linux {release}: dev/overlay.py record\n"
     text += "".join(f"{checksum(BASE / path)}  {path}\n" for path in sorted(stock))

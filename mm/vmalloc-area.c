@@ -4,7 +4,7 @@
  *
  * An area is a range of the address space with a vm_struct.  Here is what has to
  * do with areas that somebody else fills, ioremap() and the like, and what all of
- * them have in common.  Memory for an area is vmalloc-alloc.c's concern.
+ * them have in common.  Memory for an area is vmalloc.c's concern.
  *
  * No locks: an area has one owner, and the address space looks after itself.
  * Calls the address space and vmalloc-map.c.

@@ -2,7 +2,7 @@
 /*
  * vmalloc-parts.h - what the parts of vmalloc call in each other
  *
- *   vmalloc-alloc.c	memory
+ *   vmalloc.c		memory
  *   vmalloc-area.c	areas with a vm_struct
  *   vmalloc-ram.c	vm_map_ram()
  *   vmalloc-map.c	page tables

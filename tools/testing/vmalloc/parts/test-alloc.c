@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * test-alloc.c - mm/vmalloc-alloc.c and mm/vmalloc-area.c, their masks and failures
+ * test-alloc.c - mm/vmalloc.c and mm/vmalloc-area.c, their masks and failures
  *
  * Each kind of request is made with each mask: no part of it may have a bit that
  * the mask forbids.  Then each thing that can fail fails in its turn: nothing may
@@ -9,7 +9,7 @@
 #define _GNU_SOURCE
 #include "shim/memory.h"
 #include "vmalloc-area.c"
-#include "vmalloc-alloc.c"
+#include "vmalloc.c"
 
 struct mask {
 	gfp_t gfp;

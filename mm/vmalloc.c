@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vmalloc-alloc.c - memory that is contiguous in virtual addresses only
+ * vmalloc.c - memory that is contiguous in virtual addresses only
  *
  * What an allocation is made of, in the order in which it is got:
  *
