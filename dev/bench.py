@@ -6,7 +6,8 @@ Times come from native UML, where CPUs are threads of the host that contend for
 real: each boot is repeated, stock and ours by turns, and the median counts.
 Instruction counts come from QEMU with -icount, where a nanosecond of the guest's
 clock is an instruction; they are repeatable, one boot is enough. Pages of 64 CPUs
-come from QEMU too, UML has too few host mappings for them.
+come from QEMU too, UML has too few host mappings for them. The cases of
+lib/test_vmalloc.c are counted with all that they do before their loop.
 
 A limit is what the project promises for a row. Time is per operation on one
 thread, so twice the throughput is a ratio of 0.5. Only ratios mean something.
@@ -33,12 +34,23 @@ MACHINES = {
     "um2": "UML, 2 CPUs",
     "x86": "x86-64 under QEMU, 1 CPU",
     "many": "x86-64 under QEMU, 64 possible CPUs",
+    "vm": "x86-64 under QEMU, 1 CPU, vmalloc",
+    "umvm1": "UML, 1 CPU, vmalloc",
+    "umvm2": "UML, 2 CPUs, vmalloc by 2 threads",
     "fork": "x86-64 under QEMU, 1 CPU, processes",
 }
-KERNELS = {"um1": "um", "um2": "um", "x86": "x86", "many": "x86", "fork": "fork"}
-COUNTED = ("x86", "fork")       # with -icount
+KERNELS = {"um1": "um", "um2": "um", "x86": "x86", "many": "x86", "fork": "fork",
+           "vm": "x86", "umvm1": "um", "umvm2": "um"}
+COUNTED = ("x86", "fork", "vm")         # with -icount
 
-# (machine, parameters of lib/test_percpu.c): each is a boot of its own, so that
+# Cases of lib/test_vmalloc.c, and how often each is done. That which has to fail
+# (align_shift) has no cost to speak of.
+VMALLOC = [(1, 20000), (2, 20000), (4, 20000), (8, 5000), (16, 20000), (32, 10000),
+           (256, 5000), (512, 5000), (1024, 20000), (2048, 20000), (4096, 10000)]
+# Those that UML has the host mappings for; a page is mapped and unmapped by the host.
+VMALLOC_UM = [(1, 20000), (16, 10000), (1024, 20000), (2048, 20000)]
+
+# (machine, parameters of lib/test_percpu.c, or of lib/test_vmalloc*.c): each is a boot of its own, so that
 # every test finds a fresh allocator. UML has too few host mappings for random35k.
 # The machine "fork" runs dev/bench/forks.c instead.
 PLAN = [
@@ -63,6 +75,10 @@ PLAN = [
     ("x86", "test=groups"),
     ("many", "test=groups"),
     ("fork", "test=forks"),
+    *[("vm", f"run_test_mask={mask} test_loop_count={loops}") for mask, loops in VMALLOC],
+    ("vm", "live=1000,100000"),
+    *[(f"umvm{cpus}", f"run_test_mask={mask} test_loop_count={loops} nr_threads={cpus}")
+      for mask, loops in VMALLOC_UM for cpus in (1, 2)],
 ]
 
 # pattern of a figure's name: what it is
@@ -87,6 +103,9 @@ FIGURES = [
     (r"groups_end_pages", "groups: extra pages at the end"),
     (r"fork", "fork() and exit"),
     (r"fork_exec", "fork(), execve() and exit"),
+    (r"live_100000_of_1000", "vmap(), vunmap(), 100,000 live / 1,000"),
+    (r"live_(\d+)", "vmap(), vunmap() of 1 to 8 pages, {0} live"),
+    (r"vm_(\w+)", "test_vmalloc: {0}"),
 ]
 
 # (pattern of machines, of a figure's name, what is limited, by what); the first
@@ -106,6 +125,15 @@ LIMITS = [
     (r"fork", r"fork(_exec)?", "ratio <=", "1.01"),
     (r".*", r"pair_\w+_t1", "ratio <=", "1"),
     (r".*", r"pair_\w+_t\d+", "ratio <=", "1/2"),
+    (r"vm", r"vm_fix_size_alloc", "ratio <=", "0.8"),
+    (r"vm", r"vm_full_fit_alloc", "ratio <=", "0.5"),
+    (r"vm", r"vm_long_busy_list_alloc", "ratio <=", "0.7"),
+    (r"vm", r"vm_(random_size|fix_align|random_size_align)_alloc", "ratio <=", "0.95"),
+    (r"vm", r"vm_(kvfree_rcu_._arg_vmalloc|vm_map_ram)", "ratio <=", "0.95"),
+    (r"vm", r"vm_vrealloc", "ratio <=", "0.9"),
+    (r"vm", r"vm_no_block_alloc", "ratio <=", "1"),
+    (r"vm", r"live_100000_of_1000", "ours <=", "1.2"),
+    (r"umvm2", r"vm_\w+", "ratio <=", "0.7"),
     (r".*", r"burst_64", "ours >=", "16000"),
     (r".*", r"burst_512", "ours >=", "2000"),
     (r".*", r"groups_full_pages", "ratio <=", "1.01"),
@@ -152,11 +180,17 @@ def kernel(machine, kind):
 
 
 def command(machine, kind, parameters):
+    # Of the three tests that are built in, one does something.
     words = [f"test_percpu.{word}" for word in parameters.split()] + ["test_percpu.halt=1"]
+    if "vm" in machine:
+        test = "test_vmalloc_live" if parameters.startswith("live=") else "test_vmalloc"
+        words = ["test_percpu.test="] + [f"{test}.{word}" for word in parameters.split()]
+        if test != "test_vmalloc":
+            words.append("test_vmalloc.run_test_mask=0")
     image = str(kernel(machine, kind))
     if machine.startswith("um"):
-        return [image, "mem=1G", f"ncpus={machine[2:]}", "seccomp=on", "con=null",
-                "con0=null,fd:2", "panic=-1", *words]
+        return [image, "mem=1G", f"ncpus={machine[-1]}", "seccomp=on", "con=null",
+                "con0=null,fd:2", *([] if "vm" in machine else ["panic=-1"]), *words]
     qemu = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "qemu64,+rdrand,+rdseed",
             "-display", "none", "-vga", "none", "-nic", "none", "-no-reboot",
             "-serial", "stdio", "-monitor", "none", "-kernel", image]
@@ -172,6 +206,17 @@ def command(machine, kind, parameters):
         qemu += ["-initrd", str(output(machine, kind) / "initramfs")]
         words = ["norandmaps"]
     return [*qemu, "-append", " ".join(["console=ttyS0", "panic=-1", "tsc=reliable", *words])]
+
+
+def vmalloc_figures(text):
+    """What lib/test_vmalloc.c has printed: nanoseconds per loop, the mean of threads."""
+    found = {}
+    for name, loops, usec in re.findall(
+            r"Summary: (\w+)_test passed: 1 failed: 0 .* loops: (\d+) avg: (\d+)", text):
+        found.setdefault(f"vm_{name}", []).append(int(usec) * 1000 / int(loops))
+    figures = {name: statistics.mean(values) for name, values in found.items()}
+    live = dict(re.findall(r"test_vmalloc_live: live_(\d+) (\d+) ns", text))
+    return figures | {f"live_{count}": float(ns) for count, ns in live.items()}
 
 
 def boot(machine, kind, parameters, log):
@@ -193,7 +238,15 @@ def boot(machine, kind, parameters, log):
             alone = figures.get(f"{match[1]}_t1")
             if alone and alone[0]:
                 figures[f"{name}_scaling"] = (float(value) / alone[0], "times")
-    if re.search("(test_percpu|forks): end: passed", text):
+    if "vm" in machine:
+        unit = "instr." if machine in COUNTED else "ns"
+        figures = {name: (value, unit) for name, value in vmalloc_figures(text).items()}
+        few, many = figures.get("live_1000"), figures.get("live_100000")
+        if few and many:
+            figures["live_100000_of_1000"] = (many[0] / few[0], "times")
+        if figures and "end: failed" not in text:
+            return figures
+    elif re.search("(test_percpu|forks): end: passed", text):
         return figures
     print(f"  no end of the test in {log}; its last lines:", *text.splitlines()[-8:],
           sep="\n    ", flush=True)
