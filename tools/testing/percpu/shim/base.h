@@ -129,9 +129,9 @@ static inline void shim_nmi(void)
 #define smp_wmb()		shim_fence()
 #define smp_mb__before_atomic()	shim_fence()
 #define smp_mb__after_atomic()	shim_fence()
-/* No other sizes: arc, hexagon and sparc32 cannot exchange a byte. */
+/* Not less than a word: arc, hexagon and sparc32 cannot exchange a byte. */
 #define shim_assert_xchg(p)						\
-	_Static_assert(sizeof(*(p)) == 4 || sizeof(*(p)) == sizeof(long), "xchg() of " #p)
+	_Static_assert(sizeof(*(p)) >= 4, "xchg() of " #p)
 #define xchg(p, v)							\
 ({									\
 	shim_assert_xchg(p);						\
