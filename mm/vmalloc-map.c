@@ -647,7 +647,7 @@ enum vmap_look {
 };
 
 #define DEFINE_VMAP_LOOK(level)						\
-static enum vmap_look vmap_look_##level(const level##_t entry)		\
+static enum vmap_look vmap_look_##level(level##_t entry)		\
 {									\
 	if (level##_none(entry))					\
 		return VMAP_HOLE;					\
