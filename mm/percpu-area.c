@@ -493,14 +493,14 @@ static void pcpu_length_write(struct pcpu_area_map *map, unsigned int slot, unsi
 	u8 *byte = &map->lengths[slot];
 
 	if (nr < PCPU_AREA_LONG) {
-		WRITE_ONCE(*byte, nr);
+		pcpu_length_store(byte, nr);
 		return;
 	}
-	WRITE_ONCE(byte[1], nr & ~PCPU_AREA_LIVE);
-	WRITE_ONCE(byte[2], nr >> 7 & ~PCPU_AREA_LIVE);
-	WRITE_ONCE(byte[3], nr >> 14 & ~PCPU_AREA_LIVE);
-	WRITE_ONCE(byte[4], nr >> 21);
-	WRITE_ONCE(*byte, PCPU_AREA_LONG);
+	pcpu_length_store(byte + 1, nr & ~PCPU_AREA_LIVE);
+	pcpu_length_store(byte + 2, nr >> 7 & ~PCPU_AREA_LIVE);
+	pcpu_length_store(byte + 3, nr >> 14 & ~PCPU_AREA_LIVE);
+	pcpu_length_store(byte + 4, nr >> 21);
+	pcpu_length_store(byte, PCPU_AREA_LONG);
 }
 
 /**
@@ -540,8 +540,8 @@ void pcpu_area_unmark(struct pcpu_area_map *map, unsigned int slot)
 
 	if (READ_ONCE(*byte) == PCPU_AREA_LONG)
 		for (i = 1; i <= PCPU_LONG_BYTES; i++)
-			WRITE_ONCE(byte[i], 0);
-	WRITE_ONCE(*byte, 0);
+			pcpu_length_store(byte + i, 0);
+	pcpu_length_store(byte, 0);
 }
 
 /**

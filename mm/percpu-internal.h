@@ -184,6 +184,22 @@ static inline unsigned int pcpu_area_reach(const struct pcpu_area_map *map, unsi
 	return max(room->bound_slots, across);
 }
 
+/*
+ * Store a byte of @lengths that is the caller's, after all that was written before.
+ * Where a cmpxchg() of a byte is one of its word, that may be a read and a write under
+ * some lock, between which a plain store to a neighbour would be lost.
+ */
+static inline void pcpu_length_store(u8 *byte, u8 value)
+{
+	u8 old = READ_ONCE(*byte);
+
+	if (!IS_ENABLED(CONFIG_ARCH_NEED_CMPXCHG_1_EMU))
+		smp_store_release(byte, value);
+	else
+		while (!try_cmpxchg(byte, &old, value))
+			;
+}
+
 /**
  * pcpu_area_enliven - let an area be freed
  * @map: the map
@@ -196,7 +212,7 @@ static inline void pcpu_area_enliven(struct pcpu_area_map *map, unsigned int slo
 	u8 *length = &map->lengths[slot];
 
 	/* Pairs with pcpu_area_claim(): who frees it finds all hooks done. */
-	smp_store_release(length, READ_ONCE(*length) | PCPU_AREA_LIVE);
+	pcpu_length_store(length, READ_ONCE(*length) | PCPU_AREA_LIVE);
 }
 
 /* Has its owner not freed the area yet? */
