@@ -194,6 +194,7 @@ static inline void pcpu_length_store(u8 *byte, u8 value)
 	u8 old = READ_ONCE(*byte);
 
 	if (!IS_ENABLED(CONFIG_ARCH_NEED_CMPXCHG_1_EMU))
+		/* Pairs with the cmpxchg() of pcpu_area_claim(). */
 		smp_store_release(byte, value);
 	else
 		while (!try_cmpxchg(byte, &old, value))

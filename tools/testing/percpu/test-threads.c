@@ -377,7 +377,8 @@ TEST(threads_stray_free)
 	world_boot(&(struct world){ .nr_cpus = 4, .cache = true });
 	/* In the first chunk nothing is noted of objects. */
 	do {
-		target = fill[nr_fill++] = alloc_hooks(pcpu_alloc_noprof(64, 8, false, GFP_KERNEL));
+		target = alloc_hooks(pcpu_alloc_noprof(64, 8, false, GFP_KERNEL));
+		fill[nr_fill++] = target;
 	} while (target_area().chunk->boot && nr_fill < ARRAY_SIZE(fill));
 	EXPECT(!target_area().chunk->boot);
 	free_percpu(target);
