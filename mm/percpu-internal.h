@@ -222,6 +222,15 @@ static inline bool pcpu_area_is_live(const struct pcpu_area_map *map, unsigned i
 	return READ_ONCE(map->lengths[slot]) & PCPU_AREA_LIVE;
 }
 
+/* The length that the byte of a slot tells, or those behind it. */
+static inline unsigned int pcpu_length_read(const struct pcpu_area_map *map,
+					    unsigned int slot, u8 byte)
+{
+	unsigned int length = byte & ~PCPU_AREA_LIVE;
+
+	return likely(length != PCPU_AREA_LONG) ? length : pcpu_area_length_long(map, slot);
+}
+
 /**
  * pcpu_area_length - length of the area that starts at a slot
  * @map: the map
@@ -233,9 +242,7 @@ static inline bool pcpu_area_is_live(const struct pcpu_area_map *map, unsigned i
 static inline unsigned int pcpu_area_length(const struct pcpu_area_map *map,
 					    unsigned int slot)
 {
-	unsigned int length = READ_ONCE(map->lengths[slot]) & ~PCPU_AREA_LIVE;
-
-	return likely(length != PCPU_AREA_LONG) ? length : pcpu_area_length_long(map, slot);
+	return pcpu_length_read(map, slot, READ_ONCE(map->lengths[slot]));
 }
 
 /**
@@ -249,12 +256,11 @@ static inline unsigned int pcpu_area_length(const struct pcpu_area_map *map,
  */
 static inline unsigned int pcpu_area_claim(struct pcpu_area_map *map, unsigned int slot)
 {
-	u8 *byte = &map->lengths[slot], old = READ_ONCE(*byte);
-	unsigned int length = old & ~PCPU_AREA_LIVE;
+	u8 *byte = &map->lengths[slot], old = READ_ONCE(*byte), length = old & ~PCPU_AREA_LIVE;
 
-	if (!(old & PCPU_AREA_LIVE) || !try_cmpxchg(byte, &old, (u8)length))
+	if (!(old & PCPU_AREA_LIVE) || !try_cmpxchg(byte, &old, length))
 		return 0;
-	return likely(length != PCPU_AREA_LONG) ? length : pcpu_area_length_long(map, slot);
+	return pcpu_length_read(map, slot, length);
 }
 
 /* ---- per-object extensions ---------------------------------------------- */
@@ -769,6 +775,12 @@ static __always_inline struct pcpu_chunk *pcpu_later_chunk_of(struct pcpu_alloca
 	if (pa->reserved && pcpu_chunk_has(pa->reserved, addr))
 		return pa->reserved;
 	return NULL;
+}
+
+/* The chunk at an address, or NULL.  Under RCU. */
+static inline struct pcpu_chunk *pcpu_chunk_of(struct pcpu_allocator *pa, unsigned long addr)
+{
+	return pcpu_first_has(pa, addr) ? pa->first : pcpu_later_chunk_of(pa, addr);
 }
 
 /* Where in a chunk, or in none, an address is; of what length is not known. */

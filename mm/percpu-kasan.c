@@ -543,7 +543,7 @@ static struct pcpu_chunk *pcpu_kasan_chunk_of(struct pcpu_allocator *pa, unsigne
 	for_each_cpu(cpu, pa->geo.cpus) {
 		unsigned long low = addr - pa->geo.unit_offsets[cpu];
 
-		chunk = pcpu_first_has(pa, low) ? pa->first : pcpu_later_chunk_of(pa, low);
+		chunk = pcpu_chunk_of(pa, low);
 		*cpu_found = cpu;
 		if (chunk)
 			return chunk;

@@ -41,7 +41,7 @@ static long charge_of(const struct object *object, unsigned int nr)
 
 	rcu_read_lock();
 	for (; nr--; object++)
-		if (object->accounted && world_chunk_of(address(object))->ext)
+		if (object->accounted && pcpu_chunk_of(&pcpu_main, address(object))->ext)
 			bytes += pcpu_full_size_bytes(ALIGN(object->size, 4));
 	rcu_read_unlock();
 	return bytes;

@@ -28,7 +28,7 @@ static struct pcpu_chunk *chunk_of(const struct object *object)
 	struct pcpu_chunk *chunk;
 
 	rcu_read_lock();
-	chunk = world_chunk_of((unsigned long)__pcpu_ptr_to_addr(object->ptr));
+	chunk = pcpu_chunk_of(&pcpu_main, (unsigned long)__pcpu_ptr_to_addr(object->ptr));
 	rcu_read_unlock();
 	EXPECT(chunk);
 	return chunk;

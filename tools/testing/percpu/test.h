@@ -98,7 +98,6 @@ unsigned int world_fail_each(const struct world *world, unsigned int kinds,
 			     void (*scenario)(void));
 /* Every invariant, and what the page tables say of each row. */
 void world_check(void);
-struct pcpu_chunk *world_chunk_of(unsigned long addr);
 unsigned long world_used_slots(void);
 void world_check_used(void);
 /* As world_used_slots(), and areas that are being freed, at hand or in quarantine. */

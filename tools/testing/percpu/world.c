@@ -172,14 +172,6 @@ void world_check(void)
 	EXPECT_EQ(current->nr_rcu, 0);
 }
 
-/* The chunk at an address, or NULL.  Under RCU. */
-struct pcpu_chunk *world_chunk_of(unsigned long addr)
-{
-	struct pcpu_allocator *pa = &pcpu_main;
-
-	return pcpu_first_has(pa, addr) ? pa->first : pcpu_later_chunk_of(pa, addr);
-}
-
 static unsigned long chunk_used_slots(const struct pcpu_chunk *chunk)
 {
 	const struct pcpu_area_map *map = &chunk->map;
