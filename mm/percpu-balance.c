@@ -49,14 +49,7 @@ static bool pcpu_balance_backs_off(const struct pcpu_allocator *pa)
 	return READ_ONCE(pa->balance_retry) - jiffies - 1 < PCPU_BACKOFF_MAX;
 }
 
-/**
- * pcpu_balance_kick - ask for a pass of the worker
- * @pa: the allocator
- * @urgent: now, rather than when things have been quiet for a moment
- *
- * Context: any but NMI.  Before workqueues exist it does nothing.
- */
-void pcpu_balance_kick(struct pcpu_allocator *pa, bool urgent)
+static void pcpu_balance_queue(struct pcpu_allocator *pa, bool urgent)
 {
 	/* Pairs with pcpu_balance_enable(): the work item is initialized. */
 	if (!smp_load_acquire(&pa->balance_enabled))
@@ -67,8 +60,22 @@ void pcpu_balance_kick(struct pcpu_allocator *pa, bool urgent)
 		return;
 	}
 	/* One of all CPUs that find it necessary takes the workqueue's locks. */
-	if (!READ_ONCE(pa->balance_urgent) && !xchg(&pa->balance_urgent, true))
+	if (!xchg(&pa->balance_urgent, true))
 		mod_delayed_work(system_dfl_wq, &pa->balance_work, 0);
+}
+
+/**
+ * pcpu_balance_kick - ask for a pass of the worker
+ * @pa: the allocator
+ * @urgent: now, rather than when things have been quiet for a moment
+ *
+ * Context: any but NMI.  Before workqueues exist it does nothing.
+ */
+void pcpu_balance_kick(struct pcpu_allocator *pa, bool urgent)
+{
+	/* One at once that is asked for and has not begun will do. */
+	if (!urgent || !READ_ONCE(pa->balance_urgent))
+		pcpu_balance_queue(pa, urgent);
 }
 
 /**
@@ -123,9 +130,7 @@ void pcpu_balance_after_alloc(struct pcpu_allocator *pa, const struct pcpu_reque
 		pa->nonblock_rows += DIV_ROUND_UP(req->nr_slots, PCPU_ROW_SLOTS) + 1;
 		spin_unlock_irqrestore(&pa->lock, flags);
 	}
-	/* A pass that was asked for and has not begun sees to it. */
-	if (!READ_ONCE(pa->balance_urgent) &&
-	    (low_rows || missed || pcpu_balance_wants_chunk(pa)))
+	if (low_rows || missed || pcpu_balance_wants_chunk(pa))
 		pcpu_balance_kick(pa, true);
 	pcpu_balance_watch_cache(pa);
 }
