@@ -142,8 +142,8 @@ static void pcpu_pending_list(struct pcpu_allocator *pa, struct pcpu_chunk *chun
 static void pcpu_pending_mark(struct pcpu_allocator *pa, const struct pcpu_area *area)
 {
 	rcu_read_lock();
-	/* Fully ordered: what was written of the object before, and the state after. */
 	atomic_inc(&pa->nr_pending);
+	/* Fully ordered: what was written of the object before, and the state after. */
 	WARN_ON_ONCE(test_and_set_bit(area->slot, area->chunk->pending));
 	pcpu_pending_list(pa, area->chunk);
 	rcu_read_unlock();
