@@ -289,7 +289,7 @@ static void pcpu_balance_drain(struct pcpu_allocator *pa, bool pressure)
  *
  * Context: may sleep; not twice at once.
  * Return: true if another pass should follow after a while: something is left
- * to be drained or given back, or the reserve is still larger than its minimum.  A
+ * to be completed, drained or given back, or the reserve is still larger than its minimum.  A
  * failure to fill waits for the next request that needs what is missing.
  */
 bool pcpu_balance_pass(struct pcpu_allocator *pa)
@@ -310,6 +310,7 @@ bool pcpu_balance_pass(struct pcpu_allocator *pa)
 		pa->balance_validate_at = jiffies + PCPU_VALIDATE_EVERY;
 	}
 	return READ_ONCE(pa->reserve_rows) > pcpu_reserve_min_rows(pa) ||
+	       !llist_empty(&pa->pending) ||
 	       READ_ONCE(pa->balance_drain) || pcpu_balance_has_surplus(pa);
 }
 

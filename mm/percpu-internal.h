@@ -676,7 +676,7 @@ struct pcpu_counts {
  *	pcpu_cache_enable()
  * @cache_total_bytes: I: what all CPUs together may keep at hand, of a unit
  * @cache_budget_bytes: A: what of it no bin has taken
- * @pending: A: chunks with frees that are pending; L: to take one off
+ * @pending: A: chunks with frees that are pending
  * @nr_pending: A: how many frees these are, at least
  * @nolock_enabled: irq_work can be queued for what callers in any context need
  *

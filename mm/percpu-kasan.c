@@ -400,7 +400,7 @@ bool pcpu_kasan_swap(struct pcpu_allocator *pa, struct pcpu_area *area)
 }
 
 /**
- * pcpu_kasan_drain - return all that is in the quarantine to the chunks
+ * pcpu_kasan_drain - return as much as is in the quarantine to the chunks
  * @pa: the allocator
  *
  * Context: any but NMI; takes the allocator's lock for a few areas at a time.
@@ -410,21 +410,24 @@ bool pcpu_kasan_drain(struct pcpu_allocator *pa)
 {
 	struct pcpu_area areas[PCPU_QUARANTINE_BATCH];
 	struct pcpu_quarantine *q = pcpu_quarantine_of(pa);
-	bool drained = false;
-	unsigned long flags;
 	unsigned int nr;
+	int nr_left;
+	unsigned long flags;
+	bool drained = false;
 
 	if (!q)
 		return false;
-	for (;;) {
+	/* What others put in meanwhile stays: it might have no end. */
+	for (nr_left = READ_ONCE(q->nr); nr_left > 0; nr_left -= nr) {
 		spin_lock_irqsave(&q->lock, flags);
 		nr = pcpu_quarantine_take(q, areas, 0);
 		spin_unlock_irqrestore(&q->lock, flags);
 		if (!nr)
-			return drained;
+			break;
 		pcpu_cache_release(pa, areas, nr);
 		drained = true;
 	}
+	return drained;
 }
 
 /**

@@ -24,11 +24,11 @@
  * one atomic operation, which decides who owns what, and all else is a hint.
  *
  * How a chunk is found by who completes frees: who has marked an area puts the chunk
- * on a lockless list, unless it is there.  The other takes it off, lets all list it
- * again, and then looks at the map; so a mark is seen by this look or by a later
- * one.  An area that is marked keeps its chunk.  But who completes may be quicker than
- * the one who marks, and release it; then the chunk can be gone, which its state
- * tells, and RCU keeps the memory that the state is in.
+ * on a lockless list, unless it is there.  The other takes the list, lets all list a
+ * chunk of it again, and then looks at the chunk's map; so a mark is seen by this look
+ * or by a later one.  An area that is marked keeps its chunk.  But who completes may be
+ * quicker than the one who marks, and release it; then the chunk can be gone, which its
+ * state tells, and RCU keeps the memory that the state is in.
  *
  * Calls the cache, the chunk layer and the worker, which calls pcpu_pending_drain().
  */
@@ -176,48 +176,52 @@ static unsigned int pcpu_pending_take_from(struct pcpu_allocator *pa, struct pcp
 	return nr;
 }
 
-/* Take a chunk off the list, which one at a time may do. */
-static struct pcpu_chunk *pcpu_pending_next(struct pcpu_allocator *pa)
+/* Take marked areas out of each chunk of a list that no one else has. */
+static unsigned int pcpu_pending_drain_list(struct pcpu_allocator *pa, struct llist_node *list)
 {
-	struct llist_node *node;
-	unsigned long flags;
+	struct pcpu_area areas[PCPU_PENDING_BATCH];
+	struct pcpu_chunk *chunk, *next;
+	unsigned int nr, i, nr_drained = 0;
 
-	if (llist_empty(&pa->pending))
-		return NULL;
-	spin_lock_irqsave(&pa->lock, flags);
-	node = llist_del_first(&pa->pending);
-	spin_unlock_irqrestore(&pa->lock, flags);
-	return node ? container_of(node, struct pcpu_chunk, pending_node) : NULL;
+	/* Each is marked as listed, so it is there until that changes. */
+	llist_for_each_entry_safe(chunk, next, list, pending_node) {
+		rcu_read_lock();
+		nr = pcpu_pending_take_from(pa, chunk, areas);
+		rcu_read_unlock();
+		nr_drained += nr;
+		for (i = 0; i < nr; i++)
+			pcpu_object_settle(&areas[i]);
+		if (nr)
+			pcpu_cache_release(pa, areas, nr);
+		cond_resched();
+	}
+	return nr_drained;
 }
 
 /**
- * pcpu_pending_drain - complete the frees that are pending
+ * pcpu_pending_drain - complete as many frees as are pending
  * @pa: the allocator
  *
  * Areas go to their chunks, past the bins: so one that is marked cannot become live
- * while somebody has the lock.
+ * while somebody has the lock.  For those that are marked meanwhile it does not go on,
+ * as that might have no end: they have asked for the worker.
  *
  * Context: may sleep; takes the lock.  Several may do it at once.
  * Return: true if there were any
  */
 bool pcpu_pending_drain(struct pcpu_allocator *pa)
 {
-	struct pcpu_area areas[PCPU_PENDING_BATCH];
-	struct pcpu_chunk *chunk;
-	unsigned int nr, i;
+	int budget = atomic_read(&pa->nr_pending);
+	unsigned int nr;
 	bool drained = false;
 
-	while ((chunk = pcpu_pending_next(pa))) {
-		/* It is marked as listed, so it is there until that changes. */
-		rcu_read_lock();
-		nr = pcpu_pending_take_from(pa, chunk, areas);
-		rcu_read_unlock();
+	while (!llist_empty(&pa->pending)) {
+		nr = pcpu_pending_drain_list(pa, llist_del_all(&pa->pending));
 		drained |= nr;
-		for (i = 0; i < nr; i++)
-			pcpu_object_settle(&areas[i]);
-		if (nr)
-			pcpu_cache_release(pa, areas, nr);
-		cond_resched();
+		/* A chunk can be listed that has nothing any more. */
+		budget -= max(nr, 1U);
+		if (budget <= 0)
+			break;
 	}
 	return drained;
 }

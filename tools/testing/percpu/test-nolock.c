@@ -523,6 +523,43 @@ TEST(nolock_trace_at_each_boundary)
 	at_each_boundary(true);
 }
 
+/* ---- frees without end ------------------------------------------------------------ */
+
+#define NR_FREED_AT_FIRST	20
+
+static unsigned int nr_freed;
+
+/* Of the next to be freed, one is freed every other time. */
+static void nmi_frees(void)
+{
+	if (nr_boundaries++ % 2 && nr_freed < MAX_OBJECTS)
+		model_free_nolock(&objects[nr_freed++], CTX_TASK);
+}
+
+/* Who completes what is pending is not held by what comes meanwhile. */
+TEST(nolock_drain_ends)
+{
+	unsigned int i;
+
+	world_boot(&near_world);
+	for (i = 0; i < MAX_OBJECTS; i++)
+		EXPECT(model_alloc(&objects[i], 64, 4, false, GFP_KERNEL_ACCOUNT, CTX_TASK));
+	while (nr_freed < NR_FREED_AT_FIRST)
+		model_free_nolock(&objects[nr_freed++], CTX_NMI);
+	sim_on_nmi = nmi_frees;
+	EXPECT(pcpu_pending_drain(&pcpu_main));
+	sim_on_nmi = NULL;
+	printf("%u of %u freed meanwhile\n", nr_freed - NR_FREED_AT_FIRST, MAX_OBJECTS);
+	EXPECT(nr_freed > NR_FREED_AT_FIRST);
+	EXPECT(nr_freed < MAX_OBJECTS);
+	/* And who comes first has been served. */
+	EXPECT(atomic_read(&pcpu_main.nr_pending) <= nr_freed - NR_FREED_AT_FIRST);
+	while (nr_freed < MAX_OBJECTS)
+		model_free_nolock(&objects[nr_freed++], CTX_NMI);
+	settle();
+	world_shutdown();
+}
+
 /* ---- many NMIs ---------------------------------------------------------------------- */
 
 #define NR_STORM	300

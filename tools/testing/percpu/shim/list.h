@@ -276,7 +276,7 @@ struct hlist_node *shim_rcu_load(struct hlist_node **node);
 	     pos = SHIM_HLIST_ENTRY(shim_rcu_load(&pos->member.next),	\
 				    __typeof__(*pos), member))
 
-/* ---- lockless lists: many add, one takes off ----------------------------------- */
+/* ---- lockless lists: many add, one takes all ------------------------------------ */
 
 struct llist_node {
 	struct llist_node *next;
@@ -302,16 +302,15 @@ static inline bool llist_add(struct llist_node *node, struct llist_head *head)
 	return !first;
 }
 
-static inline struct llist_node *llist_del_first(struct llist_head *head)
+static inline struct llist_node *llist_del_all(struct llist_head *head)
 {
-	struct llist_node *first;
-
-	do {
-		first = smp_load_acquire(&head->first);
-		if (!first)
-			return NULL;
-	} while (cmpxchg(&head->first, first, READ_ONCE(first->next)) != first);
-	return first;
+	return __atomic_exchange_n(&head->first, NULL, __ATOMIC_ACQ_REL);
 }
+
+/* The body may list @pos again. */
+#define llist_for_each_entry_safe(pos, ahead, node, member)			\
+	for (struct llist_node *__left = (node);				\
+	     __left && ((pos) = container_of(__left, typeof(*(pos)), member),	\
+			(ahead) = NULL, __left = __left->next, true);)
 
 #endif /* SHIM_LIST_H */
