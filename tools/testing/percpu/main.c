@@ -16,6 +16,8 @@
 
 #define EXIT_SKIPPED	77
 #define MAX_JOBS	16
+/* For a test that never ends; all others take far less. */
+#define TEST_SECONDS	600
 
 static struct test *tests, **tests_end = &tests;
 static unsigned int scale = 100;
@@ -56,12 +58,22 @@ static u64 hash_name(const char *name)
 	return hash;
 }
 
+static void time_is_up(int signal_nr)
+{
+	/* Where the trace hangs as well. */
+	signal(SIGALRM, SIG_DFL);
+	alarm(20);
+	shim_bug(__FILE__, __LINE__, "the test has not ended");
+}
+
 static void run_in_child(struct test *test, FILE *output)
 {
 	dup2(fileno(output), STDOUT_FILENO);
 	dup2(fileno(output), STDERR_FILENO);
 	sim_random_state = seed ^ hash_name(test->name);
 	sim_reset();
+	signal(SIGALRM, time_is_up);
+	alarm(TEST_SECONDS * max(scale, 100U) / 100);
 	test->run();
 	fflush(NULL);
 	_exit(0);

@@ -13,6 +13,9 @@
 
 #include "test.h"
 
+/* For a test that never ends; all others take far less. */
+#define TEST_SECONDS	600
+
 static struct test *tests, **tests_end = &tests;
 static unsigned int scale = 100;
 
@@ -53,6 +56,8 @@ static bool run(const struct test *test, u64 seed)
 	pid = fork();
 	if (!pid) {
 		sim_random_state = seed;
+		/* Not handled, so it kills. */
+		alarm(TEST_SECONDS * max(scale, 100U) / 100);
 		test->run();
 		fflush(NULL);
 		_exit(0);
