@@ -833,6 +833,39 @@ static void nofail_test(struct kunit *test)
 	free_percpu(ptr);
 }
 
+/* Somebody wants the second request to fail: it does, and no other. */
+static void fail_nth_test(struct kunit *test)
+{
+#ifdef CONFIG_FAIL_PERCPU
+	void __percpu *first, *second, *ptrs[40];
+	unsigned int i;
+
+	if (IS_ENABLED(CONFIG_FAILSLAB) || IS_ENABLED(CONFIG_FAIL_PAGE_ALLOC))
+		kunit_skip(test, "fail_nth counts other allocations as well");
+	/* From the chunks, then from what is at hand. */
+	for (i = 0; i < 2; i++) {
+		current->fail_nth = 2;
+		first = __alloc_percpu_gfp(64, 8, GFP_KERNEL | __GFP_NOWARN);
+		second = __alloc_percpu_gfp(64, 8, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+		KUNIT_EXPECT_EQ(test, current->fail_nth, 0);
+		current->fail_nth = 0;
+		KUNIT_EXPECT_NOT_NULL(test, (__force void *)first);
+		KUNIT_EXPECT_NULL(test, (__force void *)second);
+		free_percpu(first);
+		free_percpu(second);
+	}
+	/* In the middle of a batch: none of it is left. */
+	current->fail_nth = 2;
+	KUNIT_EXPECT_FALSE(test, __alloc_percpu_bulk(64, 8, GFP_KERNEL | __GFP_NOWARN,
+						     ARRAY_SIZE(ptrs), ptrs));
+	KUNIT_EXPECT_EQ(test, current->fail_nth, 0);
+	current->fail_nth = 0;
+	KUNIT_EXPECT_NULL(test, memchr_inv(ptrs, 0, sizeof(ptrs)));
+#else
+	kunit_skip(test, "CONFIG_FAIL_PERCPU is not set");
+#endif
+}
+
 /* Each piece that is given back to the reserved part can be had again. */
 static void reserved_reuse_test(struct kunit *test)
 {
@@ -911,6 +944,7 @@ static struct kunit_case percpu_internal_cases[] = {
 	KUNIT_CASE_PARAM(gfp_test, gfp_gen_params),
 	KUNIT_CASE(gfp_worker_test),
 	KUNIT_CASE(nofail_test),
+	KUNIT_CASE(fail_nth_test),
 	KUNIT_CASE(reserved_reuse_test),
 	KUNIT_CASE(counts_test),
 	{}
