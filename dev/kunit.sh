@@ -14,7 +14,8 @@
 # um-smp64 has 64 CPUs, 60 of them never online: they are threads of the host,
 # and spin for locks while others wait for its processors. On x86 dev/kunit/init
 # runs the kernel's own percpu tests (lib/percpu_test.c, lib/test_vmalloc.c)
-# after the suites, and looks at charges, statistics and leaks. With KASAN the
+# after the suites, lets percpu requests fail below system calls
+# (dev/kunit/fail-nth.c), and looks at charges, statistics and leaks. With KASAN the
 # suite percpu_kasan provokes reports; those do not count.
 #
 # TREE=DIR tests another Linux 7.3 tree; it must have lib/tests/percpu_kunit.c
@@ -176,6 +177,7 @@ initramfs() {
 		[ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
 	done
 	cp dev/kunit/init "$root/init"
+	gcc -O2 -Wall -static -o "$root/bin/fail-nth" dev/kunit/fail-nth.c
 	cp "$kernel/lib/percpu_test.ko" "$kernel/lib/test_vmalloc.ko" "$root/"
 	(cd "$root" && find . | cpio --quiet -o -H newc -R 0:0) > "$kernel/initramfs"
 }
