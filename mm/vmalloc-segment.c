@@ -27,7 +27,8 @@
 
 static struct vmap_node first_node;
 struct vmap_node *vmap_nodes = &first_node;
-unsigned int nr_vmap_nodes __read_mostly = 1;
+/* None before vmap_segment_init(): a purge in early boot finds nothing. */
+unsigned int nr_vmap_nodes __read_mostly;
 
 static struct hlist_head few_buckets[1 << VMAP_HASH_BITS_MIN];
 static struct hlist_head *buckets __ro_after_init = few_buckets;
@@ -646,10 +647,9 @@ static void __init init_nodes(void)
 
 	if (nr > 1)
 		vn = kmalloc_array(nr, sizeof(*vn), GFP_NOWAIT);
-	if (vn) {
+	if (vn)
 		vmap_nodes = vn;
-		nr_vmap_nodes = nr;
-	}
+	nr_vmap_nodes = vn ? nr : 1;
 	for_each_vmap_node(vn)
 		init_node(vn);
 }

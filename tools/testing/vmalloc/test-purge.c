@@ -36,6 +36,20 @@ TEST(purge_before_reuse)
 	world_shutdown();
 }
 
+/* set_memory() of x86 calls vm_unmap_aliases() before there is a vmalloc space. */
+TEST(purge_before_boot)
+{
+	vmap_space_purge(ULONG_MAX, 0, false);
+	EXPECT_EQ(sim.nr_flushes, 0);
+	EXPECT_EQ(lazy_pages(), 0);
+	world_boot(1, 64 * GIB);
+	model_free(model_alloc_pages(2, 1)->va_start, true);
+	vmap_space_purge(ULONG_MAX, 0, false);
+	EXPECT_EQ(sim.nr_flushes, 1);
+	EXPECT_EQ(lazy_pages(), 0);
+	world_shutdown();
+}
+
 TEST(purge_unmapped_needs_no_flush)
 {
 	unsigned long addr;
