@@ -190,14 +190,29 @@ static void pcpu_balance_adapt(struct pcpu_allocator *pa, bool quiet)
 					   pa->reserve_max_rows));
 }
 
+/*
+ * No more than there was at the beginning: what others leave empty meanwhile is for
+ * the next pass, as this one might have no end.
+ */
 static void pcpu_balance_shrink(struct pcpu_allocator *pa)
 {
+	unsigned int nr_chunks = pcpu_peek(&pa->nr_spare_chunks);
+	unsigned int nr_rows = pcpu_peek(&pa->nr_empty_rows), nr;
+
 	do {
-		while (pcpu_chunk_retire_spare(pa, pcpu_balance_keep_chunks(pa)))
+		for (; nr_chunks; nr_chunks--) {
+			if (!pcpu_chunk_retire_spare(pa, pcpu_balance_keep_chunks(pa)))
+				break;
 			cond_resched();
+		}
+		if (pa->backend->rows_fixed)
+			break;
+		nr = pcpu_chunk_give_back(pa, READ_ONCE(pa->reserve_rows), nr_rows);
+		/* A row may be the last that a chunk had. */
+		nr_rows -= nr;
+		nr_chunks += nr;
 		cond_resched();
-	} while (!pa->backend->rows_fixed &&
-		 pcpu_chunk_give_back(pa, READ_ONCE(pa->reserve_rows), UINT_MAX));
+	} while (nr);
 }
 
 static bool pcpu_balance_add_chunk(struct pcpu_allocator *pa)
@@ -227,19 +242,22 @@ static bool pcpu_balance_add_row(struct pcpu_allocator *pa)
 /*
  * A row may take the last spare chunk, so chunks are looked after before each.
  * Rows are filled even if no chunk can be built: the two need different things.
+ * Where others take all as it comes, they will ask for more, and a pass has other work.
  */
 static bool pcpu_balance_fill(struct pcpu_allocator *pa)
 {
+	unsigned int nr_left = pa->spare_chunks + 2 * pa->reserve_max_rows;
 	bool chunks_filled = true, rows_filled = true;
 
 	while (rows_filled) {
-		while (chunks_filled && pcpu_balance_wants_chunk(pa)) {
+		for (; nr_left && chunks_filled && pcpu_balance_wants_chunk(pa); nr_left--) {
 			chunks_filled = pcpu_balance_add_chunk(pa);
 			cond_resched();
 		}
-		if (pa->backend->rows_fixed ||
+		if (pa->backend->rows_fixed || !nr_left ||
 		    pcpu_peek(&pa->nr_empty_rows) >= READ_ONCE(pa->reserve_rows))
 			break;
+		nr_left--;
 		rows_filled = pcpu_balance_add_row(pa);
 		cond_resched();
 	}

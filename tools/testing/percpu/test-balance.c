@@ -9,6 +9,11 @@
 
 static struct object objects[MAX_OBJECTS];
 static unsigned int nr_objects;
+
+/* So often others come in between, at most. */
+#define MAX_WINDOWS	20000
+
+static unsigned int nr_windows;
 static const unsigned int nr_cpus = IS_ENABLED(CONFIG_SMP) ? 2 : 1;
 
 static void fill(unsigned int nr, size_t size, gfp_t gfp)
@@ -87,6 +92,57 @@ TEST(balance_gives_back)
 		EXPECT(pcpu_main.nr_spare_chunks <= pcpu_main.spare_chunks + 1);
 		world_check();
 	}
+	world_shutdown();
+}
+
+/* Others leave rows empty as fast as the worker gives them back. */
+static void make_and_free_rows(void)
+{
+	unsigned int nr = nr_objects;
+
+	if (++nr_windows > MAX_WINDOWS)
+		return;
+	fill(32, PAGE_SIZE, GFP_KERNEL);
+	while (nr_objects > nr)
+		model_free(&objects[--nr_objects], CTX_TASK);
+}
+
+TEST(balance_pass_ends)
+{
+	world_boot(&(struct world){ .nr_cpus = nr_cpus });
+	sim_run_all_work(MAX_PASSES);
+	fill(500, PAGE_SIZE, GFP_KERNEL);
+	free_all();
+	sim_advance(HZ);
+	sim.on_window = make_and_free_rows;
+	pcpu_balance_pass(&pcpu_main);
+	sim.on_window = NULL;
+	printf("%u windows\n", nr_windows);
+	EXPECT(nr_windows && nr_windows < MAX_WINDOWS);
+	sim_run_all_work(MAX_PASSES);
+	world_shutdown();
+}
+
+/* Others take rows as fast as the worker fills them. */
+static void take_a_row(void)
+{
+	if (nr_objects < MAX_OBJECTS &&
+	    model_alloc(&objects[nr_objects], PAGE_SIZE, 8, false, GFP_NOWAIT, CTX_TASK))
+		nr_objects++;
+}
+
+TEST(balance_fill_ends)
+{
+	world_boot(&(struct world){ .nr_cpus = nr_cpus });
+	sim_run_all_work(MAX_PASSES);
+	while (pcpu_main.nr_empty_rows)
+		fill(1, PAGE_SIZE, GFP_NOWAIT);
+	sim.on_window = take_a_row;
+	pcpu_balance_pass(&pcpu_main);
+	sim.on_window = NULL;
+	printf("%u rows taken\n", nr_objects);
+	EXPECT(nr_objects && nr_objects < MAX_OBJECTS);
+	free_all();
 	world_shutdown();
 }
 
