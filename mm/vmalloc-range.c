@@ -15,6 +15,8 @@
 
 /* Badly aligned ranges that a search looks at before it asks for larger ones. */
 #define VMAP_FIT_TRIES		8
+/* Looks at the busy tree without a lock, each spoilt by a writer, until it is taken. */
+#define VMAP_FIND_TRIES		8
 /* Ranges that are made free under one hold of the lock. */
 #define VMAP_FREE_BATCH		32
 
@@ -222,6 +224,19 @@ static void free_erase(struct vmap_area *va)
 	rb_erase_augmented(&va->rb_node, &vmap_ranges.free, &vmap_free_augment);
 }
 
+/*
+ * Readers that have no lock may come here from the busy tree, with a descriptor that was
+ * moved.  They do it all again, but must not follow what an earlier use of this one,
+ * or of its memory, left in it: so that is gone before anybody comes to it.
+ */
+static void clear_children(struct vmap_area *va)
+{
+	WRITE_ONCE(va->rb_node.rb_left, NULL);
+	WRITE_ONCE(va->rb_node.rb_right, NULL);
+	/* Before all stores that let it be reached, those of rotations too. */
+	smp_wmb();
+}
+
 static void free_insert(struct vmap_area *va)
 {
 	struct rb_node **link = &vmap_ranges.free.rb_node, *parent = NULL;
@@ -235,6 +250,7 @@ static void free_insert(struct vmap_area *va)
 		link = va->va_start < at->va_start ? &parent->rb_left : &parent->rb_right;
 	}
 	va->subtree_max_size = bytes;
+	clear_children(va);
 	rb_link_node(&va->rb_node, parent, link);
 	rb_insert_augmented(&va->rb_node, &vmap_ranges.free, &vmap_free_augment);
 }
@@ -387,6 +403,7 @@ void vmap_range_link(struct vmap_area *va)
 		link = va->va_start < vmap_rb_area(parent)->va_start ?
 			&parent->rb_left : &parent->rb_right;
 	}
+	clear_children(va);
 	write_seqcount_begin(&vmap_ranges.seq);
 	rb_link_node_rcu(&va->rb_node, parent, link);
 	rb_insert_color(&va->rb_node, &vmap_ranges.busy);
@@ -424,7 +441,7 @@ static struct vmap_area *busy_at(unsigned long addr)
 }
 
 /**
- * vmap_range_find - find the busy range at an address, without a lock
+ * vmap_range_find - find the busy range at an address, without a lock unless many write
  * @addr: the address
  *
  * Return: an area or a segment, or NULL. It stays what it is as long as the
@@ -432,15 +449,19 @@ static struct vmap_area *busy_at(unsigned long addr)
  */
 struct vmap_area *vmap_range_find(unsigned long addr)
 {
+	unsigned int seq, nr_tries = VMAP_FIND_TRIES;
 	struct vmap_area *va;
-	unsigned int seq;
 
 	guard(rcu)();
-	do {
+	while (nr_tries--) {
 		seq = read_seqcount_begin(&vmap_ranges.seq);
 		va = busy_at(addr);
-	} while (read_seqcount_retry(&vmap_ranges.seq, seq));
-	return va;
+		if (!read_seqcount_retry(&vmap_ranges.seq, seq))
+			return va;
+	}
+	/* Where many CPUs write without a pause, a reader would never come to an end. */
+	guard(spinlock)(&vmap_ranges.lock);
+	return busy_at(addr);
 }
 
 /**
