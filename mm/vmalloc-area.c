@@ -117,7 +117,7 @@ struct vm_struct *vm_place(struct vm_struct *vm, struct vmap_request *space)
 
 static unsigned long vm_ioremap_align(unsigned long bytes)
 {
-	return 1UL << clamp(get_count_order_long(bytes), PAGE_SHIFT, IOREMAP_MAX_ORDER);
+	return 1UL << clamp_t(int, get_count_order_long(bytes), PAGE_SHIFT, IOREMAP_MAX_ORDER);
 }
 
 /**
