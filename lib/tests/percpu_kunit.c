@@ -160,6 +160,13 @@ static const char *obj_free(struct obj *obj)
 	return problem;
 }
 
+/* Each unit is that large; whether one is larger, depends on the first chunk. */
+static void skip_beyond_least_unit(struct kunit *test, size_t size)
+{
+	if (size > PCPU_MIN_UNIT_SIZE)
+		kunit_skip(test, "%zu bytes may be more than a unit", size);
+}
+
 /* ---- many objects, freed also when a case ends early -------------------- */
 
 struct bag {
@@ -281,7 +288,7 @@ static size_t random_size(struct rnd_state *rnd)
 {
 	switch (random_below(rnd, 16)) {
 	case 0:
-		return 1 + random_below(rnd, 2 * PAGE_SIZE);
+		return 1 + random_below(rnd, min(2 * PAGE_SIZE, PCPU_MIN_UNIT_SIZE));
 	case 1 ... 4:
 		return 1 + random_below(rnd, 1024);
 	default:
@@ -398,9 +405,11 @@ KUNIT_ARRAY_PARAM(size, sizes, size_desc);
 static void sizes_aligns_test(struct kunit *test)
 {
 	size_t size = *(const size_t *)test->param_value;
-	struct bag *bag = bag_create(test, PAGE_SHIFT + 1);
+	struct bag *bag;
 	unsigned int i;
 
+	skip_beyond_least_unit(test, size);
+	bag = bag_create(test, PAGE_SHIFT + 1);
 	for (i = 0; i < bag->nr; i++)
 		bag_alloc(bag, i, size, 1UL << i, GFP_KERNEL);
 	bag_check(bag);
@@ -1231,9 +1240,11 @@ static void depopulate_test(struct kunit *test)
 {
 	const struct survivors *param = test->param_value;
 	unsigned int every = param->every, i;
-	struct bag *bag = bag_create(test, obj_budget(param->size, 6000));
+	struct bag *bag;
 	unsigned long full;
 
+	skip_beyond_least_unit(test, param->size);
+	bag = bag_create(test, obj_budget(param->size, 6000));
 	for (i = 0; i < bag->nr; i++)
 		bag_alloc(bag, i, param->size, 4, GFP_KERNEL);
 	full = nr_pages();
@@ -1397,7 +1408,7 @@ static void phys_test(struct kunit *test)
 	unsigned int cpu, i, offset;
 
 	for (i = 0; i < bag->nr; i++)
-		bag_alloc(bag, i, i & 1 ? 12 : 2 * PAGE_SIZE, 4, GFP_KERNEL);
+		bag_alloc(bag, i, i & 1 ? 12 : min(2 * PAGE_SIZE, PCPU_MIN_UNIT_SIZE), 4, GFP_KERNEL);
 
 	for_each_possible_cpu(cpu) {
 		expect_phys(test, (u32 *)per_cpu_ptr(&static_var, cpu));
