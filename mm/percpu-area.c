@@ -87,8 +87,9 @@ static bool pcpu_grain_is_free(const struct pcpu_area_map *map, unsigned int slo
 	if (PCPU_GRAIN_SLOTS >= PCPU_WORD_SLOTS)
 		return find_next_bit(map->busy, base + PCPU_GRAIN_SLOTS, base) >=
 		       base + PCPU_GRAIN_SLOTS;
+	/* The remainder is for the compiler, which looks at this in any case. */
 	return !(map->busy[BIT_WORD(base)] >> (base % PCPU_WORD_SLOTS) &
-		 GENMASK(PCPU_GRAIN_SLOTS - 1, 0));
+		 (BIT(PCPU_GRAIN_SLOTS % PCPU_WORD_SLOTS) - 1));
 }
 
 /* [slot, end) of the row that starts at @start is free: so are grains inside, or around. */
