@@ -59,6 +59,7 @@ typedef unsigned int pgtbl_mod_mask;
 #define max(a, b)		MAX(a, b)
 #define min_t(type, a, b)	MIN((type)(a), (type)(b))
 #define clamp(v, lo, hi)	MIN(MAX(v, lo), hi)
+#define clamp_t(type, v, lo, hi) clamp((type)(v), (type)(lo), (type)(hi))
 #define ALIGN_DOWN(x, a)	((x) & ~((__typeof__(x))(a) - 1))
 #define ALIGN(x, a)		ALIGN_DOWN((x) + (a) - 1, a)
 #define IS_ALIGNED(x, a)	(!((x) & ((a) - 1)))
