@@ -1408,7 +1408,8 @@ static void phys_test(struct kunit *test)
 	unsigned int cpu, i, offset;
 
 	for (i = 0; i < bag->nr; i++)
-		bag_alloc(bag, i, i & 1 ? 12 : min(2 * PAGE_SIZE, PCPU_MIN_UNIT_SIZE), 4, GFP_KERNEL);
+		bag_alloc(bag, i, i & 1 ? 12 : min(2 * PAGE_SIZE, PCPU_MIN_UNIT_SIZE), 4,
+			  GFP_KERNEL);
 
 	for_each_possible_cpu(cpu) {
 		expect_phys(test, (u32 *)per_cpu_ptr(&static_var, cpu));
