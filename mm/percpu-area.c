@@ -488,7 +488,10 @@ unsigned int pcpu_area_free_after(const struct pcpu_area_map *map,
 	return min(nr, max);
 }
 
-/* Bytes of @lengths are read without the lock. */
+/*
+ * Bytes of @lengths are read without the lock, but none is trusted before it says that
+ * the area is live: pcpu_area_enliven() orders them all.
+ */
 static void pcpu_length_write(struct pcpu_area_map *map, unsigned int slot, unsigned int nr)
 {
 	u8 *byte = &map->lengths[slot];

@@ -185,20 +185,29 @@ static inline unsigned int pcpu_area_reach(const struct pcpu_area_map *map, unsi
 }
 
 /*
- * Store a byte of @lengths that is the caller's, after all that was written before.
- * Where a cmpxchg() of a byte is one of its word, that may be a read and a write under
- * some lock, between which a plain store to a neighbour would be lost.
+ * Store a byte of @lengths that is the caller's.  Where a cmpxchg() of a byte is one of
+ * its word, that may be a read and a write under some lock, between which a plain store
+ * to a neighbour would be lost.
  */
 static inline void pcpu_length_store(u8 *byte, u8 value)
 {
 	u8 old = READ_ONCE(*byte);
 
 	if (!IS_ENABLED(CONFIG_ARCH_NEED_CMPXCHG_1_EMU))
-		/* Pairs with the cmpxchg() of pcpu_area_claim(). */
-		smp_store_release(byte, value);
+		WRITE_ONCE(*byte, value);
 	else
 		while (!try_cmpxchg(byte, &old, value))
 			;
+}
+
+/* The same after all that was written before. */
+static inline void pcpu_length_publish(u8 *byte, u8 value)
+{
+	if (!IS_ENABLED(CONFIG_ARCH_NEED_CMPXCHG_1_EMU))
+		/* Pairs with the cmpxchg() of pcpu_area_claim(). */
+		smp_store_release(byte, value);
+	else
+		pcpu_length_store(byte, value);
 }
 
 /**
@@ -213,7 +222,7 @@ static inline void pcpu_area_enliven(struct pcpu_area_map *map, unsigned int slo
 	u8 *length = &map->lengths[slot];
 
 	/* Pairs with pcpu_area_claim(): who frees it finds all hooks done. */
-	pcpu_length_store(length, READ_ONCE(*length) | PCPU_AREA_LIVE);
+	pcpu_length_publish(length, READ_ONCE(*length) | PCPU_AREA_LIVE);
 }
 
 /* Has its owner not freed the area yet? */
