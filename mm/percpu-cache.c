@@ -33,10 +33,11 @@
 #define PCPU_CACHE_RAM_SHIFT	9
 #define PCPU_CACHE_MAX_BYTES	SZ_2K		/* larger areas are not kept */
 
-/* A bin grows by so much, and is refilled with so much. */
+/* A bin grows by so much, and is refilled with so much at most. */
 #define PCPU_CACHE_GROW_BYTES	SZ_4K
-#define PCPU_REFILL_BYTES	SZ_4K
+#define PCPU_REFILL_BYTES	SZ_16K
 #define PCPU_REFILL_AREAS	16U
+#define PCPU_REFILL_SHARE	4	/* of what is left of the budget, a quarter */
 #define PCPU_REFILL_MISSES	4U
 #define PCPU_SPILL_AREAS	16U
 /* Requests that find both of their bins used for other sizes until one yields. */
@@ -78,6 +79,16 @@ static bool pcpu_bin_has_room(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 	}
 	atomic_add(more, &bin->budget_bytes);
 	return true;
+}
+
+/* Areas for one refill: fewer of large ones where little of the budget is left. */
+static unsigned int pcpu_refill_areas(const struct pcpu_allocator *pa, unsigned int size_bytes)
+{
+	int share_bytes = atomic_read(&pa->cache_budget_bytes) / PCPU_REFILL_SHARE;
+	unsigned int max_bytes = clamp_t(int, share_bytes, PCPU_CACHE_GROW_BYTES,
+					  PCPU_REFILL_BYTES);
+
+	return min(max_bytes / size_bytes, PCPU_REFILL_AREAS);
 }
 
 /* ---- bins ------------------------------------------------------------------------ */
@@ -303,7 +314,7 @@ bool pcpu_cache_refill(struct pcpu_allocator *pa, struct pcpu_request *req)
 	if (!may_run)
 		return false;
 	/* A few requests do not make a habit, and side by side is not aligned. */
-	nr = min(PCPU_REFILL_BYTES / size_bytes, PCPU_REFILL_AREAS);
+	nr = pcpu_refill_areas(pa, size_bytes);
 	if (nr < 2 || READ_ONCE(bin->nr_misses) < PCPU_REFILL_MISSES ||
 	    !IS_ALIGNED(size_bytes, req->want.align_bytes) ||
 	    !pcpu_bin_may_grow(pa, bin, size_bytes))
@@ -324,10 +335,9 @@ static unsigned int pcpu_stock_take(struct pcpu_allocator *pa, struct pcpu_reque
 	unsigned int size_bytes = req->want.size_bytes, nr;
 
 	if (IS_ALIGNED(size_bytes, req->want.align_bytes)) {
-		nr = min(PCPU_REFILL_BYTES / size_bytes, PCPU_REFILL_AREAS);
-		for (; nr > 1; nr /= 2)
-			if (pcpu_chunk_take_run(pa, req, nr))
-				return nr;
+		nr = pcpu_chunk_take_run(pa, req, pcpu_refill_areas(pa, size_bytes));
+		if (nr)
+			return nr;
 	}
 	return pcpu_chunk_alloc(pa, req) ? 0 : 1;
 }

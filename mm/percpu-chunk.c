@@ -1064,9 +1064,9 @@ bool pcpu_chunk_may_run(const struct pcpu_allocator *pa)
  * @max: how many at most
  *
  * No more areas are taken than there were of late, unless the request wants all
- * of them.
+ * of them.  Where there is no room for so long a run, half of it is looked for.
  *
- * Context: any but NMI; takes the lock.
+ * Context: any but NMI; takes the lock, once.
  * Return: how many were taken, none of them live; 0, or more than 1
  */
 unsigned int pcpu_chunk_take_run(struct pcpu_allocator *pa, struct pcpu_request *req,
@@ -1078,12 +1078,14 @@ unsigned int pcpu_chunk_take_run(struct pcpu_allocator *pa, struct pcpu_request 
 	spin_lock_irqsave(&pa->lock, flags);
 	if (!req->wants_all)
 		nr = min_t(u64, nr, pcpu_areas_ahead(pa));
-	req->run_slots = nr * req->nr_slots;
-	if (nr < 2 || !pcpu_take_present(pa, req, PCPU_MAX_MISSES))
-		nr = 0;
+	for (; nr > 1; nr /= 2) {
+		req->run_slots = nr * req->nr_slots;
+		if (pcpu_take_present(pa, req, PCPU_MAX_MISSES))
+			break;
+	}
 	spin_unlock_irqrestore(&pa->lock, flags);
 	req->run_slots = req->nr_slots;
-	return nr;
+	return nr > 1 ? nr : 0;
 }
 
 /**

@@ -441,7 +441,7 @@ static noinline unsigned int pcpu_bulk_serve(struct pcpu_allocator *pa,
 		run = min(run, nr - nr_got);
 		if (run > 1) {
 			nr_taken = pcpu_chunk_take_run(pa, &req, run);
-			run = nr_taken ? run : run / 2;
+			run = max(nr_taken, 1U);
 		} else {
 			seq = pcpu_peek(&pa->publish_seq);
 			err = pcpu_request_serve(pa, &req);

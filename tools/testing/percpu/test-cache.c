@@ -211,6 +211,42 @@ TEST(cache_refills_up_to_the_peak)
 	world_shutdown();
 }
 
+/* What the next refill of 1024 B puts at hand, of how much is left of the budget. */
+static unsigned int refilled_of(int left_bytes, unsigned int *nr)
+{
+	int kept_bytes = atomic_read(&pcpu_main.cache_budget_bytes) - left_bytes;
+	unsigned int nr_held;
+
+	atomic_sub(kept_bytes, &pcpu_main.cache_budget_bytes);
+	do {
+		EXPECT(model_alloc(&objects[(*nr)++], 1024, 8, false, GFP_KERNEL, CTX_TASK));
+	} while (!held());
+	nr_held = held();
+	pcpu_cache_drain(&pcpu_main, true);
+	atomic_add(kept_bytes, &pcpu_main.cache_budget_bytes);
+	return nr_held;
+}
+
+/* Large areas come several at a time as well, but fewer where the budget is short. */
+TEST(cache_refills_by_the_budget)
+{
+	unsigned int n;
+
+	boot_with_cache(NR_CPUS_HERE);
+	for (n = 0; n < 100; n++)
+		EXPECT(model_alloc(&objects[n], 1024, 8, false, GFP_KERNEL, CTX_TASK));
+	while (n)
+		model_free(&objects[--n], CTX_TASK);
+	pcpu_cache_drain(&pcpu_main, true);
+	EXPECT_EQ(refilled_of(64 * 1024, &n), 15);
+	EXPECT_EQ(refilled_of(32 * 1024, &n), 7);
+	EXPECT_EQ(refilled_of(4 * 1024, &n), 3);
+	while (n)
+		model_free(&objects[--n], CTX_TASK);
+	expect_idle();
+	world_shutdown();
+}
+
 /* What a refill has put at hand goes back, though nothing is freed after it. */
 TEST(cache_refill_calls_the_worker)
 {

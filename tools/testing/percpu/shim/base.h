@@ -326,6 +326,7 @@ static inline void *memchr_inv(const void *start, int c, size_t bytes)
 #define SZ_2K			0x800UL
 #define SZ_4K			0x1000UL
 #define SZ_8K			0x2000UL
+#define SZ_16K			0x4000UL
 #define SZ_64K			0x10000UL
 #define SZ_256K			0x40000UL
 #define SZ_1M			0x100000UL
