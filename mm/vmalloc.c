@@ -246,10 +246,18 @@ static void vm_alloc_bulk(struct vm_struct *vm, unsigned long nr, gfp_t gfp, int
 {
 	unsigned long want, got;
 	struct page **pages;
+	struct page *page;
 
 	while (vm->nr_pages < nr) {
 		want = min(nr - vm->nr_pages, VM_BULK_PAGES);
 		pages = vm->pages + vm->nr_pages;
+		if (want == 1) {
+			/* The bulk allocator would do no more, in more steps. */
+			page = vm_alloc_block(gfp, node, 0);
+			if (page)
+				vm_add_block(vm, page, 0);
+			return;
+		}
 		/* Without a node the task's memory policy chooses, page by page. */
 		if (IS_ENABLED(CONFIG_NUMA) && node == NUMA_NO_NODE)
 			got = alloc_pages_bulk_mempolicy_noprof(gfp, want, pages);
