@@ -212,7 +212,9 @@ void vmap_range_free(struct list_head *areas);
 
 #define VMAP_SEGMENT_GRANULES	512
 #define VMAP_SEGMENT_CHAINS	32
-#define VMAP_SEGMENT_BINS	10	/* 1, 2, 4 ... 512 granules */
+#define VMAP_EXACT_SHIFT	4
+#define VMAP_EXACT_BINS		16	/* 1 << VMAP_EXACT_SHIFT; smaller bounds have one each */
+#define VMAP_SEGMENT_BINS	22	/* 0, 1, 2 ... 15, 16, 32, 64 ... 512 granules */
 #define VMAP_NR_CLASSES		2
 
 /**
@@ -227,6 +229,8 @@ void vmap_range_free(struct list_head *areas);
  * @bound: N: no run of free granules is longer
  * @hint: N: where the next search begins
  * @nr_busy: N: granules that are not free
+ * @nr_lazy: N: set bits of @lazy
+ * @nr_flushing: N: set bits of @flushing
  * @busy: N: a set bit is a granule that is not free: in use, held, lazy, flushing
  * @lazy: N: of those, freed and not yet flushed
  * @flushing: N: of those, known to the purge that runs
@@ -246,6 +250,8 @@ struct vmap_segment {
 	unsigned int bound;
 	unsigned int hint;
 	unsigned int nr_busy;
+	unsigned int nr_lazy;
+	unsigned int nr_flushing;
 	DECLARE_BITMAP(busy, VMAP_SEGMENT_GRANULES);
 	DECLARE_BITMAP(lazy, VMAP_SEGMENT_GRANULES);
 	DECLARE_BITMAP(flushing, VMAP_SEGMENT_GRANULES);
@@ -257,7 +263,7 @@ struct vmap_segment {
 /**
  * struct vmap_bins - segments of one class, by the longest run that they may have
  * @filled: N: a set bit is a bin that has some
- * @bin: N: bin i has those whose bound is 2^i to 2^(i+1) - 1
+ * @bin: N: by vmap_bin_of() their bound
  * @nr_empty: N: segments without a busy granule
  */
 struct vmap_bins {
@@ -302,6 +308,14 @@ static inline struct vmap_node *vmap_this_node(void)
 {
 	/* A CPU that the task leaves at once serves as well. */
 	return &vmap_nodes[raw_smp_processor_id() % nr_vmap_nodes];
+}
+
+/* Which bin is for segments of this bound?  Not 0. */
+static inline unsigned int vmap_bin_of(unsigned int bound)
+{
+	if (bound < VMAP_EXACT_BINS)
+		return bound;
+	return VMAP_EXACT_BINS - VMAP_EXACT_SHIFT + ilog2(bound);
 }
 
 static inline unsigned int vmap_class_shift(unsigned int class)

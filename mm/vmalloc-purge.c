@@ -97,18 +97,23 @@ static void purge_span(struct vmap_purge *purge, unsigned long start, unsigned l
 	purge->nr_areas++;
 }
 
+/* The span is exact; only segments that widen it are searched for how far. */
 static void collect_segment(struct vmap_purge *purge, struct vmap_segment *seg)
 {
-	unsigned long first = find_first_bit(seg->lazy, VMAP_SEGMENT_GRANULES);
-	unsigned long last = find_last_bit(seg->lazy, VMAP_SEGMENT_GRANULES);
+	unsigned long start = vmap_granule_addr(seg, 0), end = start;
 
-	unsigned long nr_pages = bitmap_weight(seg->lazy, VMAP_SEGMENT_GRANULES) <<
-				 (vmap_class_shift(seg->class) - PAGE_SHIFT);
-
+	if (start < purge->start)
+		start = vmap_granule_addr(seg, find_first_bit(seg->lazy,
+							      VMAP_SEGMENT_GRANULES));
+	if (end + vmap_class_bytes(seg->class) > purge->end)
+		end = vmap_granule_addr(seg, find_last_bit(seg->lazy,
+							   VMAP_SEGMENT_GRANULES) + 1);
 	bitmap_copy(seg->flushing, seg->lazy, VMAP_SEGMENT_GRANULES);
 	bitmap_zero(seg->lazy, VMAP_SEGMENT_GRANULES);
-	purge_span(purge, vmap_granule_addr(seg, first), vmap_granule_addr(seg, last + 1),
-		   nr_pages);
+	seg->nr_flushing = seg->nr_lazy;
+	seg->nr_lazy = 0;
+	purge_span(purge, start, end, (unsigned long)seg->nr_flushing <<
+				      (vmap_class_shift(seg->class) - PAGE_SHIFT));
 }
 
 static void collect_node(struct vmap_purge *purge, struct vmap_node *vn)
@@ -210,7 +215,7 @@ static void reuse_node(struct vmap_node *vn)
 	while (!list_empty(&vn->flush_segments)) {
 		seg = list_first_entry(&vn->flush_segments, struct vmap_segment, lazy_link);
 		list_del_init(&seg->lazy_link);
-		if (!bitmap_empty(seg->lazy, VMAP_SEGMENT_GRANULES))
+		if (seg->nr_lazy)
 			list_add(&seg->lazy_link, &vn->lazy_segments);
 		vmap_segment_reuse(seg);
 		if (++nr % VMAP_PURGE_BATCH)

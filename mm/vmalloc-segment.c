@@ -84,7 +84,7 @@ static void bin_remove(struct vmap_segment *seg)
 
 	if (list_empty(&seg->link))
 		return;
-	bin = ilog2(seg->bound);
+	bin = vmap_bin_of(seg->bound);
 	list_del_init(&seg->link);
 	if (list_empty(&bins->bin[bin]))
 		bins->filled &= ~BIT(bin);
@@ -96,12 +96,14 @@ static void set_bound(struct vmap_segment *seg, unsigned int bound)
 	struct vmap_bins *bins = &seg->node->bins[seg->class];
 
 	lockdep_assert_held(&seg->node->lock);
+	if (bound == seg->bound)
+		return;
 	bin_remove(seg);
 	seg->bound = bound;
 	if (!bound)
 		return;
-	list_add(&seg->link, &bins->bin[ilog2(bound)]);
-	bins->filled |= BIT(ilog2(bound));
+	list_add(&seg->link, &bins->bin[vmap_bin_of(bound)]);
+	bins->filled |= BIT(vmap_bin_of(bound));
 }
 
 /* ---- descriptors at hand ------------------------------------------- */
@@ -157,8 +159,31 @@ static unsigned int nr_granules(const struct vmap_segment *seg, const struct vma
 	return (vmap_area_bytes(va) + BIT(shift) - 1) >> shift;
 }
 
-/* Where does it fit?  VMAP_SEGMENT_GRANULES or more: nowhere. */
-static unsigned int find_room(struct vmap_segment *seg, const struct vmap_place *place)
+/*
+ * The first run of @nr free granules that begins in [from, stop), or
+ * VMAP_SEGMENT_GRANULES or more.  *longest is raised to the runs passed over.
+ */
+static unsigned int find_run(const struct vmap_segment *seg, unsigned int from,
+			     unsigned int stop, unsigned int nr, unsigned int *longest)
+{
+	unsigned int end;
+
+	while (from < stop) {
+		from = find_next_zero_bit(seg->busy, stop, from);
+		if (from >= stop)
+			break;
+		end = min(from + nr, VMAP_SEGMENT_GRANULES);
+		end = find_next_bit(seg->busy, end, from);
+		if (end - from >= nr)
+			return from;
+		*longest = max(*longest, end - from);
+		from = end + 1;
+	}
+	return VMAP_SEGMENT_GRANULES;
+}
+
+static unsigned int find_aligned_room(struct vmap_segment *seg,
+				      const struct vmap_place *place)
 {
 	unsigned long at;
 
@@ -167,6 +192,26 @@ static unsigned int find_room(struct vmap_segment *seg, const struct vmap_place 
 	if (at >= VMAP_SEGMENT_GRANULES && seg->hint)
 		at = bitmap_find_next_zero_area(seg->busy, VMAP_SEGMENT_GRANULES, 0,
 						place->nr, place->align - 1);
+	return at;
+}
+
+/*
+ * Where does it fit?  VMAP_SEGMENT_GRANULES or more: nowhere, and *longest is how
+ * long a run there is at most.
+ */
+static unsigned int find_room(struct vmap_segment *seg, const struct vmap_place *place,
+			      unsigned int *longest)
+{
+	unsigned int at;
+
+	*longest = 0;
+	if (unlikely(place->align > 1)) {
+		*longest = seg->bound;
+		return find_aligned_room(seg, place);
+	}
+	at = find_run(seg, seg->hint, VMAP_SEGMENT_GRANULES, place->nr, longest);
+	if (at >= VMAP_SEGMENT_GRANULES)
+		at = find_run(seg, 0, seg->hint, place->nr, longest);
 	return at;
 }
 
@@ -209,17 +254,17 @@ static struct vmap_area *area_from(struct vmap_segment *seg, unsigned int granul
 	return NULL;
 }
 
-/* The last granule up to @granule where an area starts, or one too large. */
-static unsigned int start_before(const struct vmap_segment *seg, unsigned int granule)
+/* The last set bit up to @granule, or one too large. */
+static unsigned int last_set(const unsigned long *map, unsigned int granule)
 {
 	unsigned int word = BIT_WORD(granule);
-	unsigned long bits = seg->starts[word] & (~0UL >> (BITS_PER_LONG - 1 -
-							   granule % BITS_PER_LONG));
+	unsigned long bits = map[word] & (~0UL >> (BITS_PER_LONG - 1 -
+						   granule % BITS_PER_LONG));
 
 	while (!bits) {
 		if (!word--)
 			return VMAP_SEGMENT_GRANULES;
-		bits = seg->starts[word];
+		bits = map[word];
 	}
 	return word * BITS_PER_LONG + __fls(bits);
 }
@@ -233,7 +278,7 @@ static unsigned int start_before(const struct vmap_segment *seg, unsigned int gr
  */
 struct vmap_area *vmap_segment_find(struct vmap_segment *seg, unsigned long addr)
 {
-	unsigned int granule = start_before(seg, vmap_segment_granule(seg, addr));
+	unsigned int granule = last_set(seg->starts, vmap_segment_granule(seg, addr));
 	struct vmap_area *va;
 
 	lockdep_assert_held(&seg->node->lock);
@@ -260,15 +305,25 @@ void vmap_segment_unlink(struct vmap_segment *seg, struct vmap_area *va)
 	__clear_bit(granule, seg->starts);
 }
 
-/* These granules can be taken again. */
-static void give_room(struct vmap_segment *seg, unsigned int nr)
+/* How long is the free run around [first, end), which is free? */
+static unsigned int run_around(const struct vmap_segment *seg, unsigned int first,
+			       unsigned int end)
+{
+	unsigned int before = first ? last_set(seg->busy, first - 1) : VMAP_SEGMENT_GRANULES;
+
+	end = find_next_bit(seg->busy, VMAP_SEGMENT_GRANULES, end);
+	return before < VMAP_SEGMENT_GRANULES ? end - before - 1 : end;
+}
+
+/* @nr granules can be taken again; the longest run with some of them is @run. */
+static void give_room(struct vmap_segment *seg, unsigned int nr, unsigned int run)
 {
 	seg->nr_busy -= nr;
 	if (!seg->nr_busy)
 		seg->node->bins[seg->class].nr_empty++;
 	seg->hint = 0;
-	/* No run is longer than all that is free; a search that fails says more. */
-	set_bound(seg, VMAP_SEGMENT_GRANULES - seg->nr_busy);
+	/* It may be less by now than when it was found; a search that fails says. */
+	set_bound(seg, max(seg->bound, run));
 }
 
 /**
@@ -290,13 +345,14 @@ struct vmap_area *vmap_segment_free(struct vmap_area *va, bool lazy)
 	spin_lock(&vn->lock);
 	if (lazy) {
 		bitmap_set(seg->lazy, granule, nr);
+		seg->nr_lazy += nr;
 		if (list_empty(&seg->lazy_link))
 			list_add(&seg->lazy_link, &vn->lazy_segments);
 		vmap_purge_note_lazy(vn, (unsigned long)nr <<
 					 (vmap_class_shift(seg->class) - PAGE_SHIFT));
 	} else {
 		bitmap_clear(seg->busy, granule, nr);
-		give_room(seg, nr);
+		give_room(seg, nr, run_around(seg, granule, granule + nr));
 	}
 	kept = vmap_node_put_spare(vn, va);
 	spin_unlock(&vn->lock);
@@ -412,20 +468,20 @@ static bool take_from_node(struct vmap_node *vn, const struct vmap_request *req,
 			   const struct vmap_place *place, struct vmap_area *va)
 {
 	struct vmap_bins *bins = &vn->bins[place->class];
-	unsigned int bin = ilog2(place->nr), tries, at;
+	unsigned int bin = vmap_bin_of(place->nr), tries, longest, at;
 	struct vmap_segment *seg, *ahead;
 
 	for_each_set_bit_from(bin, &bins->filled, VMAP_SEGMENT_BINS) {
 		tries = VMAP_SEGMENT_TRIES;
 		list_for_each_entry_safe(seg, ahead, &bins->bin[bin], link) {
-			at = seg->bound < place->nr ? VMAP_SEGMENT_GRANULES :
-						      find_room(seg, place);
-			if (at < VMAP_SEGMENT_GRANULES) {
-				take_room(seg, req, at, place->nr, va);
-				return true;
+			if (seg->bound >= place->nr) {
+				at = find_room(seg, place, &longest);
+				if (at < VMAP_SEGMENT_GRANULES) {
+					take_room(seg, req, at, place->nr, va);
+					return true;
+				}
+				set_bound(seg, longest);
 			}
-			if (seg->bound >= place->nr && place->align == 1)
-				set_bound(seg, place->nr - 1);
 			if (!--tries)
 				break;
 		}
@@ -582,12 +638,23 @@ struct vmap_area *vmap_segment_alloc_window(const struct vmap_request *req)
  */
 void vmap_segment_reuse(struct vmap_segment *seg)
 {
-	unsigned int nr = bitmap_weight(seg->flushing, VMAP_SEGMENT_GRANULES);
+	unsigned int first, end = 0, longest = 0;
+	unsigned int word;
 
 	lockdep_assert_held(&seg->node->lock);
-	bitmap_andnot(seg->busy, seg->busy, seg->flushing, VMAP_SEGMENT_GRANULES);
+	for (word = 0; word < ARRAY_SIZE(seg->busy); word++)
+		seg->busy[word] &= ~seg->flushing[word];
+	for (;;) {
+		first = find_next_bit(seg->flushing, VMAP_SEGMENT_GRANULES, end);
+		if (first >= VMAP_SEGMENT_GRANULES)
+			break;
+		/* To the end of the run, whatever else of it was flushed. */
+		end = find_next_bit(seg->busy, VMAP_SEGMENT_GRANULES, first);
+		longest = max(longest, run_around(seg, first, end));
+	}
 	bitmap_zero(seg->flushing, VMAP_SEGMENT_GRANULES);
-	give_room(seg, nr);
+	give_room(seg, seg->nr_flushing, longest);
+	seg->nr_flushing = 0;
 }
 
 /**
@@ -676,7 +743,8 @@ void __init vmap_segment_init(void)
 {
 	unsigned long window = VMALLOC_END - VMALLOC_START;
 
-	BUILD_BUG_ON(BIT(VMAP_SEGMENT_BINS - 1) != VMAP_SEGMENT_GRANULES);
+	BUILD_BUG_ON(BIT(VMAP_SEGMENT_BINS - 1 - VMAP_EXACT_BINS + VMAP_EXACT_SHIFT) !=
+		     VMAP_SEGMENT_GRANULES);
 	vmap_segment_cache = KMEM_CACHE(vmap_segment, SLAB_PANIC);
 	init_nodes();
 	init_hash();

@@ -104,6 +104,7 @@ static bool check_segment(struct vmap_segment *seg)
 	       CHECK(seg->nr_busy == bitmap_weight(seg->busy, VMAP_SEGMENT_GRANULES)) &&
 	       CHECK(bitmap_subset(seg->lazy, seg->busy, VMAP_SEGMENT_GRANULES)) &&
 	       CHECK(bitmap_empty(seg->flushing, VMAP_SEGMENT_GRANULES)) &&
+	       CHECK(bitmap_weight(seg->lazy, VMAP_SEGMENT_GRANULES) == seg->nr_lazy) &&
 	       CHECK(bitmap_empty(seg->lazy, VMAP_SEGMENT_GRANULES) ==
 		     list_empty(&seg->lazy_link)) &&
 	       CHECK(longest_free(seg) <= seg->bound) &&
@@ -148,7 +149,7 @@ static bool check_bins(struct vmap_node *vn)
 			ok = ok && CHECK(list_empty(&bins->bin[bin]) ==
 					 !(bins->filled & BIT(bin)));
 			list_for_each_entry(seg, &bins->bin[bin], link)
-				ok = ok && CHECK(ilog2(seg->bound) == bin);
+				ok = ok && CHECK(vmap_bin_of(seg->bound) == bin);
 		}
 	}
 	return ok;
