@@ -3,8 +3,8 @@
 # Run the tests and sum up.
 #
 #   dev/test.sh [PART]...      parts: apply series tools sim vmalloc vparts kunit
-#                              (all of these without PART); on demand: model, pressure,
-#                              races, sim-be64, kunit-full (every machine and checker),
+#                              pressure races (all of these without PART); on demand:
+#                              model, sim-be64, kunit-full (every machine and checker),
 #                              and races-long, an hour or RACES_SECONDS of races
 #   dev/test.sh full           all, with what else is run on demand only
 #
@@ -34,7 +34,7 @@ run_part() {
 
 linux() { dev/get-linux.sh ${KERNEL:+"$KERNEL"}; }
 
-[ $# -gt 0 ] || set -- apply series tools sim vmalloc vparts kunit
+[ $# -gt 0 ] || set -- apply series tools sim vmalloc vparts kunit pressure races
 [ "$*" != full ] ||
 	set -- apply series tools sim vmalloc vparts sim-be64 model pressure races kunit-full races-long
 mkdir -p build/test
