@@ -5,6 +5,8 @@
  *   callers exec NUMBER LIVE         fork and exec NUMBER times, LIVE at a time
  *   callers netns NUMBER             make NUMBER network namespaces, delete them
  *   callers cgroup NUMBER            the same with cgroups that had a process
+ *   callers bpf NUMBER               make NUMBER BPF maps of each kind that has
+ *                                    percpu elements, fill and read them
  *   callers modules ROUNDS A,B C     load and unload modules: A then B by one
  *                                    worker, C by another
  *   callers test MODULE [PARAMETERS] load a test module, which does its work
@@ -24,9 +26,11 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +46,9 @@
 #define CGROUPS	"/sys/fs/cgroup"
 #define STATS	"/sys/kernel/debug/percpu_stats"
 #define MAX_LIVE 1024
+#define MAP_ENTRIES 200
+#define MAP_VALUE_BYTES 64
+#define MAX_CPUS 64
 
 static void die(const char *format, ...)
 {
@@ -226,6 +233,77 @@ static void cgroup_work(int worker, int number, void *arg)
 				die("%s", path);
 			usleep(1000);
 		}
+	}
+}
+
+static int bpf(int command, union bpf_attr attr)
+{
+	return syscall(SYS_bpf, command, &attr, sizeof(attr));
+}
+
+/* What @cpu has in the element of @key: nobody else's. */
+static void fill_value(void *value, int map, uint32_t key, int cpu)
+{
+	memset(value, map * 31 + key * 7 + cpu + 1, MAP_VALUE_BYTES);
+}
+
+/*
+ * An element that is inserted with interrupts disabled takes what is at hand. There
+ * may be nothing for a moment, but no longer.
+ */
+static void insert(int map, uint32_t key, void *values)
+{
+	for (int tries = 0; tries < 1000; tries++) {
+		if (!bpf(BPF_MAP_UPDATE_ELEM, (union bpf_attr) {
+				.map_fd = map, .key = (uintptr_t)&key,
+				.value = (uintptr_t)values }))
+			return;
+		if (errno != ENOMEM)
+			break;
+		usleep(1000);
+	}
+	die("element %u of a BPF map", key);
+}
+
+static void use_map(enum bpf_map_type type, unsigned int flags)
+{
+	static char values[MAX_CPUS][MAP_VALUE_BYTES], expected[MAP_VALUE_BYTES];
+	int cpus = sysconf(_SC_NPROCESSORS_CONF);
+	int map = bpf(BPF_MAP_CREATE, (union bpf_attr) {
+		.map_type = type, .map_flags = flags, .key_size = sizeof(uint32_t),
+		.value_size = MAP_VALUE_BYTES, .max_entries = MAP_ENTRIES });
+
+	if (map < 0)
+		die("a BPF map of type %d", type);
+	for (uint32_t key = 0; key < MAP_ENTRIES; key++) {
+		for (int cpu = 0; cpu < cpus; cpu++)
+			fill_value(values[cpu], map, key, cpu);
+		insert(map, key, values);
+	}
+	for (uint32_t key = 0; key < MAP_ENTRIES; key++) {
+		if (bpf(BPF_MAP_LOOKUP_ELEM, (union bpf_attr) {
+				.map_fd = map, .key = (uintptr_t)&key,
+				.value = (uintptr_t)values }))
+			die("element %u of a BPF map is gone", key);
+		for (int cpu = 0; cpu < cpus; cpu++) {
+			fill_value(expected, map, key, cpu);
+			if (memcmp(values[cpu], expected, MAP_VALUE_BYTES))
+				die("element %u of a BPF map was overwritten", key);
+		}
+	}
+	close(map);
+}
+
+/*
+ * bpf: the elements of arrays and of preallocated hashes are allocated several by
+ * one call, those of other hashes one by one in a context that may be any.
+ */
+static void bpf_work(int worker, int number, void *arg)
+{
+	while (number--) {
+		use_map(BPF_MAP_TYPE_PERCPU_ARRAY, 0);
+		use_map(BPF_MAP_TYPE_PERCPU_HASH, 0);
+		use_map(BPF_MAP_TYPE_PERCPU_HASH, BPF_F_NO_PREALLOC);
 	}
 }
 
@@ -423,6 +501,8 @@ int main(int argc, char **argv)
 		return on_every_cpu(number_of(argv[2]), NULL, netns_work);
 	if (!strcmp(command, "cgroup") && argc == 3)
 		return on_every_cpu(number_of(argv[2]), NULL, cgroup_work);
+	if (!strcmp(command, "bpf") && argc == 3)
+		return on_every_cpu(number_of(argv[2]), NULL, bpf_work);
 	if (!strcmp(command, "modules") && argc > 3 && argc <= 3 + 64)
 		return run_workers(argc - 3, number_of(argv[2]), argv + 3, modules_work);
 	if (!strcmp(command, "test") && (argc == 3 || argc == 4))
