@@ -33,8 +33,9 @@
 #define PCPU_CACHE_RAM_SHIFT	9
 #define PCPU_CACHE_MAX_BYTES	SZ_2K		/* larger areas are not kept */
 
-/* A bin grows by so much, and is refilled with so much at most. */
+/* A bin grows by so much at most, and is refilled with so much at most. */
 #define PCPU_CACHE_GROW_BYTES	SZ_4K
+#define PCPU_CACHE_GROW_SHARE	64	/* of what is left of the budget, but for an area */
 #define PCPU_REFILL_BYTES	SZ_16K
 #define PCPU_REFILL_AREAS	16U
 #define PCPU_REFILL_SHARE	4	/* of what is left of the budget, a quarter */
@@ -48,26 +49,36 @@ DEFINE_PER_CPU_ALIGNED(struct pcpu_cache, pcpu_caches);
 
 /* ---- the budget ----------------------------------------------------------------- */
 
-/* What a bin takes of the budget at a time. */
-static int pcpu_bin_more_bytes(unsigned int size_bytes)
+/* What a bin takes of the budget at a time: whole areas, few where little is left. */
+static int pcpu_bin_more_bytes(int left_bytes, unsigned int size_bytes)
 {
-	return min(PCPU_CACHE_GROW_BYTES, PCPU_CACHE_DEPTH * size_bytes);
+	unsigned int more_bytes = clamp_t(int, left_bytes / PCPU_CACHE_GROW_SHARE, 0,
+					  PCPU_CACHE_GROW_BYTES);
+
+	return clamp(more_bytes / size_bytes, 1U, PCPU_CACHE_DEPTH) * size_bytes;
 }
 
-/* It may have room for one more area; nothing is taken. */
+/*
+ * It may have room for one more area; nothing is taken.  No bin may have more of the
+ * budget than is left of it, so that those of other CPUs find some: a dynamic
+ * threshold (Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998).
+ */
 static bool pcpu_bin_may_grow(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 			      unsigned int size_bytes)
 {
+	int left_bytes = atomic_read(&pa->cache_budget_bytes);
+
 	return READ_ONCE(bin->top) < PCPU_CACHE_DEPTH &&
 	       (pcpu_bin_affords(bin, size_bytes) ||
-		atomic_read(&pa->cache_budget_bytes) >= pcpu_bin_more_bytes(size_bytes));
+		left_bytes - pcpu_bin_more_bytes(left_bytes, size_bytes) >=
+		atomic_read(&bin->budget_bytes));
 }
 
 /* Room for one more area; takes more of the budget where it has to. */
 static bool pcpu_bin_has_room(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 			      unsigned int size_bytes)
 {
-	int more = pcpu_bin_more_bytes(size_bytes);
+	int more = pcpu_bin_more_bytes(atomic_read(&pa->cache_budget_bytes), size_bytes);
 
 	if (!pcpu_bin_may_grow(pa, bin, size_bytes))
 		return false;
@@ -81,12 +92,19 @@ static bool pcpu_bin_has_room(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 	return true;
 }
 
-/* Areas for one refill: fewer of large ones where little of the budget is left. */
-static unsigned int pcpu_refill_areas(const struct pcpu_allocator *pa, unsigned int size_bytes)
+/*
+ * Areas for one refill: no more than the bin has budget for, or finds of it, and fewer
+ * of large ones where little is left.
+ */
+static unsigned int pcpu_refill_areas(const struct pcpu_allocator *pa,
+				      const struct pcpu_bin *bin, unsigned int size_bytes)
 {
-	int share_bytes = atomic_read(&pa->cache_budget_bytes) / PCPU_REFILL_SHARE;
-	unsigned int max_bytes = clamp_t(int, share_bytes, PCPU_CACHE_GROW_BYTES,
-					  PCPU_REFILL_BYTES);
+	int budget_bytes = atomic_read(&bin->budget_bytes);
+	int left_bytes = atomic_read(&pa->cache_budget_bytes);
+	int own_bytes = budget_bytes - READ_ONCE(bin->top) * size_bytes;
+	/* What brings the bin to what is left then, see pcpu_bin_may_grow(). */
+	int fair_bytes = min((left_bytes - budget_bytes) / 2, left_bytes / PCPU_REFILL_SHARE);
+	unsigned int max_bytes = min(max(own_bytes, 0) + max(fair_bytes, 0), PCPU_REFILL_BYTES);
 
 	return min(max_bytes / size_bytes, PCPU_REFILL_AREAS);
 }
@@ -130,14 +148,15 @@ static void pcpu_cache_return(struct pcpu_allocator *pa, struct pcpu_area *areas
 	pcpu_cache_release(pa, areas, nr);
 }
 
-/* Return to the chunks what is in [from, DEPTH).  True if there was anything. */
-static bool pcpu_bin_spill(struct pcpu_allocator *pa, struct pcpu_bin *bin, unsigned int from)
+/* Return to the chunks what is in [from, to).  True if there was anything. */
+static bool pcpu_bin_spill_range(struct pcpu_allocator *pa, struct pcpu_bin *bin,
+				 unsigned int from, unsigned int to)
 {
 	struct pcpu_area areas[PCPU_SPILL_AREAS];
 	unsigned int i, nr = 0;
 	bool spilled = false;
 
-	for (i = from; i < PCPU_CACHE_DEPTH; i++) {
+	for (i = from; i < to; i++) {
 		unsigned long addr = pcpu_entry_take(&bin->entry[i]);
 
 		if (addr && !WARN_ON_ONCE(!pcpu_chunk_of_area(pa, addr, &areas[nr]))) {
@@ -152,6 +171,11 @@ static bool pcpu_bin_spill(struct pcpu_allocator *pa, struct pcpu_bin *bin, unsi
 	if (nr)
 		pcpu_cache_return(pa, areas, nr);
 	return spilled;
+}
+
+static bool pcpu_bin_spill(struct pcpu_allocator *pa, struct pcpu_bin *bin, unsigned int from)
+{
+	return pcpu_bin_spill_range(pa, bin, from, PCPU_CACHE_DEPTH);
 }
 
 /*
@@ -314,7 +338,7 @@ bool pcpu_cache_refill(struct pcpu_allocator *pa, struct pcpu_request *req)
 	if (!may_run)
 		return false;
 	/* A few requests do not make a habit, and side by side is not aligned. */
-	nr = pcpu_refill_areas(pa, size_bytes);
+	nr = pcpu_refill_areas(pa, bin, size_bytes);
 	if (nr < 2 || READ_ONCE(bin->nr_misses) < PCPU_REFILL_MISSES ||
 	    !IS_ALIGNED(size_bytes, req->want.align_bytes) ||
 	    !pcpu_bin_may_grow(pa, bin, size_bytes))
@@ -330,12 +354,13 @@ bool pcpu_cache_refill(struct pcpu_allocator *pa, struct pcpu_request *req)
 }
 
 /* Areas side by side as far as they are found, or one; no row is made present. */
-static unsigned int pcpu_stock_take(struct pcpu_allocator *pa, struct pcpu_request *req)
+static unsigned int pcpu_stock_take(struct pcpu_allocator *pa, struct pcpu_bin *bin,
+				    struct pcpu_request *req)
 {
 	unsigned int size_bytes = req->want.size_bytes, nr;
 
 	if (IS_ALIGNED(size_bytes, req->want.align_bytes)) {
-		nr = pcpu_chunk_take_run(pa, req, pcpu_refill_areas(pa, size_bytes));
+		nr = pcpu_chunk_take_run(pa, req, pcpu_refill_areas(pa, bin, size_bytes));
 		if (nr)
 			return nr;
 	}
@@ -350,7 +375,7 @@ static unsigned int pcpu_stock_take(struct pcpu_allocator *pa, struct pcpu_reque
  * Another size makes way for it, if it has to.
  *
  * Context: any but NMI; takes the lock.
- * Return: false if none could be put there
+ * Return: false if there is no area for it, or no bin; true if there is only no budget
  */
 bool pcpu_cache_stock(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
@@ -360,9 +385,12 @@ bool pcpu_cache_stock(struct pcpu_allocator *pa, struct pcpu_request *req)
 	do {
 		bin = pcpu_bin_for(pa, &req->want);
 	} while (!bin && --nr_tries);
-	if (!bin || !pcpu_bin_may_grow(pa, bin, req->want.size_bytes))
+	if (!bin)
 		return false;
-	nr = pcpu_stock_take(pa, req);
+	/* Others will return some when the worker comes; memory would not help. */
+	if (!pcpu_bin_may_grow(pa, bin, req->want.size_bytes))
+		return true;
+	nr = pcpu_stock_take(pa, bin, req);
 	if (!nr)
 		return false;
 	pcpu_size_count(req->nr_slots, PCPU_SIZE_REFILL, 1);
@@ -453,6 +481,63 @@ bool pcpu_cache_drain(struct pcpu_allocator *pa, bool all_cpus)
 	return drained;
 }
 
+/* Put what is in [from, DEPTH) side by side at the bottom; the number of entries there. */
+static unsigned int pcpu_bin_move_down(struct pcpu_allocator *pa, struct pcpu_bin *bin,
+				       unsigned int from)
+{
+	struct pcpu_area area;
+	unsigned int to = 0;
+
+	for (; from < PCPU_CACHE_DEPTH; from++) {
+		unsigned long addr = pcpu_entry_take(&bin->entry[from]);
+
+		if (!addr)
+			continue;
+		/* Those that were put meanwhile stay where they are. */
+		while (to < PCPU_CACHE_DEPTH && cmpxchg(&bin->entry[to], 0UL, addr))
+			to++;
+		if (to < PCPU_CACHE_DEPTH)
+			to++;
+		else if (!WARN_ON_ONCE(!pcpu_chunk_of_area(pa, addr, &area)))
+			pcpu_cache_return(pa, &area, 1);
+	}
+	return to;
+}
+
+/* Return what it has of the budget beyond @keep_bytes. */
+static void pcpu_bin_return_budget(struct pcpu_allocator *pa, struct pcpu_bin *bin,
+				   int keep_bytes)
+{
+	int bytes = atomic_read(&bin->budget_bytes);
+
+	while (bytes > keep_bytes)
+		if (atomic_try_cmpxchg(&bin->budget_bytes, &bytes, keep_bytes)) {
+			atomic_add(bytes - keep_bytes, &pa->cache_budget_bytes);
+			break;
+		}
+}
+
+/*
+ * Halve what a bin in use holds.  The bottom of a stack is not reached by those who take
+ * and put in turn, and would keep its rows, and its part of the budget, for good.
+ * It keeps some of the budget, so the worker comes again.
+ */
+static void pcpu_bin_trim(struct pcpu_allocator *pa, struct pcpu_bin *bin)
+{
+	unsigned int size_bytes = pcpu_slots_to_bytes(READ_ONCE(bin->nr_slots));
+	unsigned int i, nr_held = 0, nr_go, to;
+
+	for (i = 0; i < PCPU_CACHE_DEPTH; i++)
+		nr_held += !!READ_ONCE(bin->entry[i]);
+	nr_go = nr_held / 2;
+	for (i = 0; i < PCPU_CACHE_DEPTH && nr_go; i++)
+		nr_go -= !!READ_ONCE(bin->entry[i]);
+	pcpu_bin_spill_range(pa, bin, 0, i);
+	to = pcpu_bin_move_down(pa, bin, i);
+	WRITE_ONCE(bin->top, to);
+	pcpu_bin_return_budget(pa, bin, max(to, 1U) * size_bytes);
+}
+
 /* Has it served since the worker looked last? */
 static bool pcpu_bin_is_idle(struct pcpu_bin *bin)
 {
@@ -464,7 +549,7 @@ static bool pcpu_bin_is_idle(struct pcpu_bin *bin)
 }
 
 /**
- * pcpu_cache_age - drain the bins of all CPUs that are not in use
+ * pcpu_cache_age - drain the bins of all CPUs that are not in use, and halve the others
  * @pa: the allocator
  *
  * Context: the worker.
@@ -483,10 +568,12 @@ bool pcpu_cache_age(struct pcpu_allocator *pa)
 		for (i = 0; i < PCPU_CACHE_BINS; i++) {
 			if (!pcpu_bin_in_use(&cache->bin[i]))
 				continue;
-			if (pcpu_bin_is_idle(&cache->bin[i]))
+			if (pcpu_bin_is_idle(&cache->bin[i])) {
 				pcpu_bin_drain(pa, &cache->bin[i]);
-			else
+			} else {
+				pcpu_bin_trim(pa, &cache->bin[i]);
 				left = true;
+			}
 		}
 		cond_resched();
 	}

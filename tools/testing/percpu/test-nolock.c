@@ -149,6 +149,60 @@ TEST(nolock_many_sizes)
 }
 
 /* What is wrong is refused without a word, or, where it is a bad free, with one warning. */
+/* Where others have the whole budget, and use it, that passes. */
+TEST(nolock_gets_its_part_of_the_budget)
+{
+	const struct world world = { .nr_cpus = IS_ENABLED(CONFIG_SMP) ? 200 : 1,
+				     .cache = true, .nolock = true };
+	unsigned int cpu, round, nr_failed = 0;
+
+	world_boot(&world);
+	sim_run_all_work(100);
+	for (round = 0; round < 12; round++) {
+		for (cpu = 1; cpu < world.nr_cpus; cpu++) {
+			current->cpu = cpu;
+			EXPECT(model_alloc(&objects[0], 256, 8, false, GFP_KERNEL, CTX_TASK));
+			model_free(&objects[0], CTX_TASK);
+		}
+		current->cpu = 0;
+		nr_failed = 0;
+		for (cpu = 0; cpu < 2; cpu++) {
+			nr_failed += !model_alloc_nolock(&objects[cpu], 256, 8, 0, CTX_NMI);
+			sim_run_due_work();
+		}
+		for (cpu = 0; cpu < 2; cpu++)
+			if (objects[cpu].ptr)
+				model_free_nolock(&objects[cpu], CTX_NMI);
+		sim_advance(HZ);
+		sim_run_due_work();
+	}
+	EXPECT_EQ(nr_failed, 0);
+	settle();
+	shutdown();
+}
+
+/* What is missing is budget, not memory: no rows are made present for that. */
+TEST(nolock_takes_no_budget_for_memory)
+{
+	unsigned int i, rows, budget_bytes;
+
+	boot();
+	sim_run_all_work(100);
+	EXPECT_EQ(pcpu_cache_held_bytes(&pcpu_main), 0);
+	rows = pcpu_main.reserve_rows;
+	budget_bytes = atomic_xchg(&pcpu_main.cache_budget_bytes, 0);
+	for (i = 0; i < 40; i++) {
+		if (model_alloc_nolock(&objects[0], 64, 8, 0, CTX_TASK))
+			model_free_nolock(&objects[0], CTX_TASK);
+		sim_run_irq_work();
+	}
+	sim_run_due_work();
+	EXPECT_EQ(pcpu_main.reserve_rows, rows);
+	atomic_add(budget_bytes, &pcpu_main.cache_budget_bytes);
+	settle();
+	shutdown();
+}
+
 TEST(nolock_misuse)
 {
 	void __percpu *ptr;
