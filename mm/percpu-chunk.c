@@ -1215,6 +1215,15 @@ struct pcpu_going {
 	unsigned int index;
 };
 
+/* Empty rows that can go: neither those to keep, nor those of the first chunk, which stay. */
+static unsigned int pcpu_nr_surplus_rows(const struct pcpu_allocator *pa, unsigned int keep_rows)
+{
+	unsigned int nr_fixed = pa->first ? pa->first->nr_empty_rows : 0;
+
+	keep_rows = max(keep_rows, nr_fixed);
+	return pa->nr_empty_rows > keep_rows ? pa->nr_empty_rows - keep_rows : 0;
+}
+
 /* Close empty rows, from the newest chunk and its last row downward. */
 static unsigned int pcpu_pick_going(struct pcpu_allocator *pa, unsigned int keep_rows,
 				    struct pcpu_going *going, unsigned int max)
@@ -1224,18 +1233,21 @@ static unsigned int pcpu_pick_going(struct pcpu_allocator *pa, unsigned int keep
 
 	lockdep_assert_held(&pa->lock);
 
+	max = min(max, pcpu_nr_surplus_rows(pa, keep_rows));
+	if (!max)
+		return 0;
 	list_for_each_entry_reverse(chunk, &pa->chunks, link) {
 		if (chunk->rows_fixed)
 			continue;
 		for (index = chunk->nr_rows; index-- && chunk->nr_empty_rows;) {
-			if (nr == max || pa->nr_empty_rows <= keep_rows)
-				return nr;
 			if (chunk->rows[index].fit_class != PCPU_FIT_EMPTY)
 				continue;
 			pcpu_area_close(&chunk->map, index * PCPU_ROW_SLOTS, PCPU_ROW_SLOTS);
 			pcpu_row_update(pa, chunk, index, PCPU_ROW_GOING);
 			pcpu_relist_slots(pa, chunk, index * PCPU_ROW_SLOTS, PCPU_ROW_SLOTS);
 			going[nr++] = (struct pcpu_going){ chunk, index };
+			if (nr == max)
+				return nr;
 		}
 	}
 	return nr;
