@@ -73,7 +73,12 @@ static void pcpu_balance_queue(struct pcpu_allocator *pa, bool urgent)
  */
 void pcpu_balance_kick(struct pcpu_allocator *pa, bool urgent)
 {
-	/* One at once that is asked for and has not begun will do. */
+	/*
+	 * One at once that is asked for and has not begun will do.  What it is asked for
+	 * was written before; pairs with the xchg() that pcpu_balance_pass() begins with.
+	 */
+	if (urgent)
+		smp_mb();
 	if (!urgent || !READ_ONCE(pa->balance_urgent))
 		pcpu_balance_queue(pa, urgent);
 }
