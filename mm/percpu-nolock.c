@@ -67,8 +67,13 @@ static unsigned int pcpu_missed_pack(const struct pcpu_want *want)
 
 static struct pcpu_want pcpu_missed_unpack(unsigned int missed)
 {
+	unsigned int size_bytes = (missed >> 8) << PCPU_MIN_ALLOC_SHIFT;
+
 	return (struct pcpu_want){
-		.size_bytes = (missed >> 8) << PCPU_MIN_ALLOC_SHIFT,
+		.size_bytes = size_bytes,
+#ifdef PCPU_KASAN
+		.exact_bytes = size_bytes,
+#endif
 		.align_bytes = PCPU_MIN_ALLOC_SIZE << (missed & 0xff),
 		.gfp = __GFP_NOWARN,
 	};
