@@ -726,7 +726,7 @@ EXPORT_SYMBOL_GPL(free_percpu_bulk);
 /* ---- any context ------------------------------------------------------------------ */
 
 /* The copies are zeroed with interrupts disabled, and in NMI. */
-#define PCPU_NOLOCK_MAX_BYTES	PAGE_SIZE
+#define PCPU_NOLOCK_MAX_BYTES	SZ_4K
 
 /*
  * Charge an area that has been found, as kmalloc_nolock() charges: without
