@@ -10,6 +10,7 @@
 #include "test.h"
 
 #define NR_REPLACED	2000
+#define NR_IN_FLIGHT	256
 #define NR_COLD		28000
 #define NR_RANDOM	35000
 #define OBJECT_BYTES	64
@@ -74,6 +75,31 @@ static void run_bulk(void)
 {
 	EXPECT(__alloc_percpu_bulk(OBJECT_BYTES, 8, GFP_KERNEL, NR_REPLACED, objects));
 	free_percpu_bulk(NR_REPLACED, objects);
+}
+
+/* One CPU allocates, and another frees what was allocated a while before. */
+static void run_remote(size_t size_bytes)
+{
+	void __percpu **object;
+	unsigned int i;
+
+	for (i = 0; i < NR_REPLACED; i++) {
+		object = &objects[i % NR_IN_FLIGHT];
+		current->cpu = 1;
+		free_percpu(*object);
+		current->cpu = 0;
+		*object = __alloc_percpu_gfp(size_bytes, 8, GFP_KERNEL);
+	}
+}
+
+static void run_remote_64(void)
+{
+	run_remote(64);
+}
+
+static void run_remote_1024(void)
+{
+	run_remote(1024);
 }
 
 /* Nothing is kept at hand: each takes and releases an area of the map. */
@@ -153,6 +179,7 @@ static void alloc_spread(unsigned int nr_live)
  * @run: what is measured
  * @nr_operations: that it consists of
  * @cache: freed areas are kept at hand; otherwise as CACHE=1 in the environment says
+ * @nr_left: objects that are there at its end, or 0: as many
  * @atom_bytes: alignment of the first chunk: 2 MiB as on x86, or 0 for small chunks
  */
 static const struct pattern {
@@ -161,10 +188,15 @@ static const struct pattern {
 	void (*run)(void);
 	unsigned int nr_operations;
 	bool cache;
+	unsigned int nr_left;
 	size_t atom_bytes;
 } patterns[] = {
 	{ "hit", NULL, run_pairs, NR_REPLACED, .cache = true },
 	{ "miss", NULL, run_misses, NR_REPLACED },
+	{ "remote_64", run_remote_64, run_remote_64, NR_REPLACED, .cache = true,
+	  .nr_left = NR_IN_FLIGHT },
+	{ "remote_1024", run_remote_1024, run_remote_1024, NR_REPLACED, .cache = true,
+	  .nr_left = NR_IN_FLIGHT },
 	{ "uninit", NULL, run_uninit, NR_REPLACED, .cache = true },
 	{ "singles", NULL, run_singles, NR_REPLACED, .cache = true },
 	{ "bulk", NULL, run_bulk, NR_REPLACED, .cache = true },
@@ -206,7 +238,7 @@ int main(int argc, char **argv)
 	sim_run_all_work(100);
 	measure(pattern->run);
 	if (pattern->run != free_all) {
-		for (i = 0; i < pattern->nr_operations; i++)
+		for (i = 0; i < (pattern->nr_left ?: pattern->nr_operations); i++)
 			EXPECT(objects[i]);
 	}
 	printf("operations %u chunks %u\n", pattern->nr_operations, pcpu_main.nr_chunks + 1);

@@ -14,6 +14,7 @@ copy and is counted apart.
 
     hit     a pair of 64 B that is served from what a CPU keeps at hand
     miss    a pair of 64 B that takes and releases an area under the lock
+    remote  a pair of 64 B, and one of 1024 B, allocated on one CPU and freed on another
     uninit  a hit whose copies are left as they are
     singles 2,000 objects of 64 B that are allocated and then freed, per object
     bulk    the same by __alloc_percpu_bulk() and free_percpu_bulk()
@@ -44,7 +45,9 @@ LOADED = 0x108000       # where valgrind puts the program
 STACK = 0x1f00000000    # and, above, its stack
 PAIRS = ("hit", "miss")
 OTHERS = ("uninit", "singles", "bulk")
+REMOTE = ("remote_64", "remote_1024")
 MANY = ("cold", "random")
+ALL = (*PAIRS, "remote", *OTHERS, *MANY)
 
 
 def count(sim, out, pattern, cpus, live):
@@ -162,15 +165,16 @@ plot {lines}
 
 
 def main():
-    sim, out, asked = sys.argv[1], Path(sys.argv[2]), sys.argv[3:] or PAIRS + OTHERS + MANY
+    sim, out, asked = sys.argv[1], Path(sys.argv[2]), sys.argv[3:] or ALL
     pairs = [p for p in PAIRS if p in asked]
     runs = [(p, c, 0) for p in pairs for c in CPUS]
     runs += [(p, 4, n) for p in pairs for n in LIVE if n]
     runs += [(p, c, 0) for p in OTHERS if p in asked for c in CPUS]
+    runs += [(p, c, 0) for p in REMOTE if "remote" in asked for c in CPUS[1:3]]
     runs += [(f"{p}_{half}", c, 0) for p in MANY if p in asked
              for half in ("alloc", "free") for c in (1, 4)]
-    if len(set(asked)) > len(set(asked) & set(PAIRS + OTHERS + MANY)) or not runs:
-        sys.exit("bench.py: the patterns are: " + " ".join(PAIRS + OTHERS + MANY))
+    if not set(asked) <= set(ALL):
+        sys.exit("bench.py: the patterns are: " + " ".join(ALL))
     print(f"{'':14}{'CPUs':>6}{'live':>10}{'chunks':>8}{'instr.':>8}{'memset':>8}")
     with open(out / "bench.csv", "w") as table:
         for pattern, cpus, live in runs:
