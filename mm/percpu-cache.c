@@ -5,15 +5,21 @@
  * An area that is freed stays taken in its chunk, and its address is put on a
  * stack of the CPU that freed it, in the bin of its size.  A request of that
  * size on that CPU finds it there, without the allocator's lock and without
- * masking interrupts.  Where a bin has run dry it is refilled with several
- * areas that lie side by side, and where it is full several are spilled, each
- * under one hold of the lock (magazines: Bonwick and Adams, 2001).
+ * masking interrupts.  A bin that is full spills several areas, and one that has run
+ * dry is refilled with several (magazines: Bonwick and Adams, 2001).
+ *
+ * Spills go to the depot first, and refills come from there.  It has bins as a CPU has
+ * them, but is no CPU's.  So where one CPU allocates what another frees, areas go
+ * around without the lock, and without a change of the chunks' maps.  Where the depot
+ * has no room, or nothing, areas go back to the chunks, or several that lie side by
+ * side are taken there, each time under one hold of the lock.
  *
  * An entry of a stack is one word, 0 or an address.  Who turns 0 into an address
  * gives the area to the bin; who turns the address into 0 owns the area.  Both
  * are single atomic operations, and the rest of a bin is hints or counters.  So
- * tasks, interrupts and other CPUs need no guard against each other, and the
- * worker empties the bins of all CPUs, running or not, from where it is.
+ * tasks, interrupts and other CPUs need no guard against each other, at the depot's
+ * bins neither, and the worker empties all bins, those of CPUs that do not run included,
+ * from where it is.
  * Nothing is written into the areas themselves: a late write to freed memory
  * cannot harm the allocator.
  *
@@ -41,11 +47,15 @@
 #define PCPU_REFILL_SHARE	4	/* of what is left of the budget, a quarter */
 #define PCPU_REFILL_MISSES	4U
 #define PCPU_SPILL_AREAS	16U
+#define PCPU_DEPOT_SHARE	2	/* of what is left, for one more batch */
 /* Requests that find both of their bins used for other sizes until one yields. */
 #define PCPU_BIN_PATIENCE	32U
 
 /* Of pcpu_main; other allocators have none. */
 DEFINE_PER_CPU_ALIGNED(struct pcpu_cache, pcpu_caches);
+#ifdef CONFIG_SMP
+struct pcpu_cache pcpu_depot ____cacheline_aligned_in_smp;
+#endif
 
 /* ---- the budget ----------------------------------------------------------------- */
 
@@ -74,6 +84,16 @@ static bool pcpu_bin_may_grow(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 		atomic_read(&bin->budget_bytes));
 }
 
+static bool pcpu_bin_take_budget(struct pcpu_allocator *pa, struct pcpu_bin *bin, int bytes)
+{
+	if (atomic_sub_return(bytes, &pa->cache_budget_bytes) < 0) {
+		atomic_add(bytes, &pa->cache_budget_bytes);
+		return false;
+	}
+	atomic_add(bytes, &bin->budget_bytes);
+	return true;
+}
+
 /* Room for one more area; takes more of the budget where it has to. */
 static bool pcpu_bin_has_room(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 			      unsigned int size_bytes)
@@ -82,14 +102,7 @@ static bool pcpu_bin_has_room(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 
 	if (!pcpu_bin_may_grow(pa, bin, size_bytes))
 		return false;
-	if (pcpu_bin_affords(bin, size_bytes))
-		return true;
-	if (atomic_sub_return(more, &pa->cache_budget_bytes) < 0) {
-		atomic_add(more, &pa->cache_budget_bytes);
-		return false;
-	}
-	atomic_add(more, &bin->budget_bytes);
-	return true;
+	return pcpu_bin_affords(bin, size_bytes) || pcpu_bin_take_budget(pa, bin, more);
 }
 
 /*
@@ -148,6 +161,15 @@ static void pcpu_cache_return(struct pcpu_allocator *pa, struct pcpu_area *areas
 	pcpu_cache_release(pa, areas, nr);
 }
 
+/* An area that was taken out, and found no other place. */
+static void pcpu_return_addr(struct pcpu_allocator *pa, unsigned long addr)
+{
+	struct pcpu_area area;
+
+	if (!WARN_ON_ONCE(!pcpu_chunk_of_area(pa, addr, &area)))
+		pcpu_cache_return(pa, &area, 1);
+}
+
 /* Return to the chunks what is in [from, to).  True if there was anything. */
 static bool pcpu_bin_spill_range(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 				 unsigned int from, unsigned int to)
@@ -193,17 +215,23 @@ static bool pcpu_bin_drain(struct pcpu_allocator *pa, struct pcpu_bin *bin)
 }
 
 /*
- * Put an area in whose put nobody tells the worker of.  If the bin has no part of the
- * budget, the worker has been here since and may have looked at the entry before: then
- * what is here goes.  If it has one, somebody will still see to it, and so drain the
- * bin: the push is ordered before this look at it, the drain after.
+ * After areas were put in.  If the bin has no part of the budget, the worker has been
+ * here since and may have looked at the entries before: then what is here goes.  If it
+ * has one, somebody will still see to it, and so drain the bin: what was put is ordered
+ * before this look at it, the drain after.
  */
+static void pcpu_bin_recheck(struct pcpu_allocator *pa, struct pcpu_bin *bin)
+{
+	if (!atomic_read(&bin->budget_bytes))
+		pcpu_bin_spill(pa, bin, 0);
+}
+
+/* Put an area in whose put nobody tells the worker of. */
 static bool pcpu_bin_keep(struct pcpu_allocator *pa, struct pcpu_bin *bin, unsigned long addr)
 {
 	if (!pcpu_bin_push(bin, addr))
 		return false;
-	if (!atomic_read(&bin->budget_bytes))
-		pcpu_bin_spill(pa, bin, 0);
+	pcpu_bin_recheck(pa, bin);
 	return true;
 }
 
@@ -244,14 +272,13 @@ static struct pcpu_bin *pcpu_bin_claim(struct pcpu_allocator *pa, struct pcpu_bi
 	return bin;
 }
 
-/* The bin of a size on this CPU; one is made its own if it has none. */
-static struct pcpu_bin *pcpu_bin_search(struct pcpu_allocator *pa, unsigned int nr_slots)
+/* The bin of a size in a cache; one is made its own if it has none. */
+static struct pcpu_bin *pcpu_bin_search(struct pcpu_allocator *pa, struct pcpu_cache *cache,
+					unsigned int nr_slots)
 {
-	struct pcpu_bin *bins = raw_cpu_ptr(&pcpu_caches)->bin, *bin, *other;
 	unsigned int index = hash_32(nr_slots, PCPU_CACHE_BIN_BITS);
+	struct pcpu_bin *bin = &cache->bin[index], *other = &cache->bin[index ^ 1];
 
-	bin = &bins[index];
-	other = &bins[index ^ 1];
 	if (READ_ONCE(bin->nr_slots) == nr_slots)
 		return bin;
 	if (READ_ONCE(other->nr_slots) == nr_slots)
@@ -266,7 +293,123 @@ static struct pcpu_bin *pcpu_bin_for(struct pcpu_allocator *pa, const struct pcp
 {
 	if (want->size_bytes > READ_ONCE(pa->cache_max_bytes) || want->reserved)
 		return NULL;
-	return pcpu_bin_search(pa, want->size_bytes >> PCPU_MIN_ALLOC_SHIFT);
+	return pcpu_bin_search(pa, raw_cpu_ptr(&pcpu_caches),
+			       want->size_bytes >> PCPU_MIN_ALLOC_SHIFT);
+}
+
+/* ---- the depot ------------------------------------------------------------------- */
+
+/*
+ * Entries of a depot's bin that the budget covers once a batch is added, or 0 if it has
+ * no room for that.  It takes more of the budget where it has to, but leaves half of what
+ * there is to the CPUs.
+ */
+static unsigned int pcpu_depot_room(struct pcpu_allocator *pa, struct pcpu_bin *depot,
+				    unsigned int size_bytes)
+{
+	unsigned int end = READ_ONCE(depot->top) + PCPU_SPILL_AREAS;
+	int lacks_bytes;
+
+	if (end > PCPU_CACHE_DEPTH)
+		return 0;
+	lacks_bytes = end * size_bytes - atomic_read(&depot->budget_bytes);
+	if (lacks_bytes <= 0)
+		return end;
+	if (lacks_bytes > atomic_read(&pa->cache_budget_bytes) / PCPU_DEPOT_SHARE ||
+	    !pcpu_bin_take_budget(pa, depot, lacks_bytes))
+		return 0;
+	return end;
+}
+
+/*
+ * Put an area into the first entry of [*@at, @end) that is free; *@at is behind it then.
+ * Others put theirs at the same time.
+ */
+static bool pcpu_depot_put(struct pcpu_bin *depot, unsigned int *at, unsigned int end,
+			   unsigned long addr)
+{
+	while (*at < end) {
+		unsigned long *entry = &depot->entry[(*at)++];
+
+		if (!READ_ONCE(*entry) && !cmpxchg(entry, 0UL, addr))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Give the depot what is in [from, DEPTH) of a bin.  What it has no room for returns to
+ * the chunks: all of it, or what others were quicker than.
+ */
+static void pcpu_depot_give(struct pcpu_allocator *pa, struct pcpu_bin *bin,
+			    unsigned int from, unsigned int nr_slots)
+{
+	struct pcpu_cache *cache = pcpu_depot_cache();
+	struct pcpu_bin *depot = cache ? pcpu_bin_search(pa, cache, nr_slots) : NULL;
+	unsigned int end = 0, at, i;
+
+	if (depot)
+		end = pcpu_depot_room(pa, depot, pcpu_slots_to_bytes(nr_slots));
+	if (!end) {
+		pcpu_bin_spill(pa, bin, from);
+		return;
+	}
+	at = end - PCPU_SPILL_AREAS;
+	for (i = from; i < PCPU_CACHE_DEPTH; i++) {
+		unsigned long addr = pcpu_entry_take(&bin->entry[i]);
+
+		if (addr && !pcpu_depot_put(depot, &at, end, addr)) {
+			pcpu_return_addr(pa, addr);
+			pcpu_bin_spill(pa, bin, i + 1);
+			break;
+		}
+	}
+	WRITE_ONCE(depot->top, at);
+	pcpu_bin_recheck(pa, depot);
+}
+
+/*
+ * Take an area out of a bin of the depot, and put more of them into this CPU's bin, if
+ * it has one.  Returns the area's address, or 0.
+ */
+static unsigned long pcpu_depot_take(struct pcpu_allocator *pa, struct pcpu_bin *depot,
+				     struct pcpu_bin *bin, unsigned int size_bytes)
+{
+	unsigned int at = min(READ_ONCE(depot->top), PCPU_CACHE_DEPTH), nr_left;
+	unsigned long addr = 0, next;
+
+	while (at && !addr)
+		addr = pcpu_entry_take(&depot->entry[--at]);
+	for (nr_left = PCPU_SPILL_AREAS - 1; at && nr_left; nr_left--) {
+		if (!bin || !pcpu_bin_has_room(pa, bin, size_bytes))
+			break;
+		next = pcpu_entry_take(&depot->entry[--at]);
+		if (next && !pcpu_bin_keep(pa, bin, next))
+			pcpu_return_addr(pa, next);
+	}
+	WRITE_ONCE(depot->top, at);
+	return addr;
+}
+
+/* Serve a request that found nothing at hand here from what others had too much of. */
+static bool pcpu_depot_serve(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	struct pcpu_cache *cache = pcpu_depot_cache();
+	struct pcpu_bin *depot = cache ? pcpu_bin_in(cache, req->nr_slots) : NULL;
+	struct pcpu_area area = {};
+	unsigned long addr;
+
+	if (!depot || !READ_ONCE(depot->top))
+		return false;
+	addr = pcpu_depot_take(pa, depot, pcpu_bin_for(pa, &req->want), req->want.size_bytes);
+	if (!addr || WARN_ON_ONCE(!pcpu_chunk_of_area(pa, addr, &area)))
+		return false;
+	if (pcpu_area_suits(&area, addr, &req->want))
+		WRITE_ONCE(depot->nr_hits, READ_ONCE(depot->nr_hits) + 1);
+	else
+		area = pcpu_cache_get_slow(pa, req->want, area);
+	req->area = area;
+	return area.chunk;
 }
 
 /* ---- what the layers above call ------------------------------------------------- */
@@ -287,7 +430,7 @@ bool pcpu_cache_put_slow(struct pcpu_allocator *pa, struct pcpu_area area, bool 
 
 	if (size_bytes > READ_ONCE(pa->cache_max_bytes) || area.chunk == pa->reserved)
 		return false;
-	bin = pcpu_bin_search(pa, area.nr_slots);
+	bin = pcpu_bin_search(pa, raw_cpu_ptr(&pcpu_caches), area.nr_slots);
 	if (!bin)
 		return false;
 	if (!pcpu_bin_has_room(pa, bin, size_bytes)) {
@@ -296,7 +439,7 @@ bool pcpu_cache_put_slow(struct pcpu_allocator *pa, struct pcpu_area area, bool 
 			return false;
 		WRITE_ONCE(bin->top, top - PCPU_SPILL_AREAS);
 		pcpu_size_count(area.nr_slots, PCPU_SIZE_SPILL, 1);
-		pcpu_bin_spill(pa, bin, top - PCPU_SPILL_AREAS);
+		pcpu_depot_give(pa, bin, top - PCPU_SPILL_AREAS, area.nr_slots);
 	}
 	return pcpu_bin_push(bin, pcpu_area_addr(&area));
 }
@@ -320,19 +463,26 @@ static void pcpu_bin_fill(struct pcpu_allocator *pa, struct pcpu_bin *bin,
  * @pa: the allocator
  * @req: a request that found nothing at hand; the first area is its own
  *
+ * From the depot, if that has some; else side by side from the chunks.
+ *
  * Context: any but NMI; takes the lock.
  * Return: true if the request is served
  */
 bool pcpu_cache_refill(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
 	unsigned int size_bytes = req->want.size_bytes, nr;
-	struct pcpu_bin *bin = pcpu_bin_of(req->nr_slots);
 	bool may_run = pcpu_chunk_may_run(pa);
+	struct pcpu_bin *bin;
 
+	if (req->want.reserved)
+		return false;
+	if (pcpu_depot_serve(pa, req))
+		return true;
+	bin = pcpu_bin_of(req->nr_slots);
 	/* Where things only grow, no bin is made that of another size for it. */
 	if (!bin && may_run)
 		bin = pcpu_bin_for(pa, &req->want);
-	if (!bin || req->want.reserved)
+	if (!bin)
 		return false;
 	WRITE_ONCE(bin->nr_misses, READ_ONCE(bin->nr_misses) + 1);
 	if (!may_run)
@@ -346,6 +496,7 @@ bool pcpu_cache_refill(struct pcpu_allocator *pa, struct pcpu_request *req)
 	nr = pcpu_chunk_take_run(pa, req, nr);
 	if (!nr)
 		return false;
+	pcpu_size_count(req->nr_slots, PCPU_SIZE_MISS, 1);
 	pcpu_size_count(req->nr_slots, PCPU_SIZE_REFILL, 1);
 	pcpu_size_count(req->nr_slots, PCPU_SIZE_REFILLED, nr - 1);
 	/* The first is the request's own. */
@@ -459,7 +610,7 @@ static bool pcpu_cache_drain_one(struct pcpu_allocator *pa, struct pcpu_cache *c
 /**
  * pcpu_cache_drain - return what is at hand to the chunks
  * @pa: the allocator
- * @all_cpus: of every CPU, not only of the one it runs on
+ * @all_cpus: of every CPU, not only of the one it runs on; the depot's in either case
  *
  * Context: any but NMI, with @all_cpus it may sleep; takes the lock for a few
  * areas at a time.
@@ -473,11 +624,15 @@ bool pcpu_cache_drain(struct pcpu_allocator *pa, bool all_cpus)
 	if (!READ_ONCE(pa->cache_max_bytes))
 		return false;
 	if (!all_cpus)
-		return pcpu_cache_drain_one(pa, raw_cpu_ptr(&pcpu_caches));
+		drained = pcpu_cache_drain_one(pa, raw_cpu_ptr(&pcpu_caches));
 	for_each_possible_cpu(cpu) {
+		if (!all_cpus)
+			break;
 		drained |= pcpu_cache_drain_one(pa, &per_cpu(pcpu_caches, cpu));
 		cond_resched();
 	}
+	if (pcpu_depot_cache())
+		drained |= pcpu_cache_drain_one(pa, pcpu_depot_cache());
 	return drained;
 }
 
@@ -485,7 +640,6 @@ bool pcpu_cache_drain(struct pcpu_allocator *pa, bool all_cpus)
 static unsigned int pcpu_bin_move_down(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 				       unsigned int from)
 {
-	struct pcpu_area area;
 	unsigned int to = 0;
 
 	for (; from < PCPU_CACHE_DEPTH; from++) {
@@ -498,8 +652,8 @@ static unsigned int pcpu_bin_move_down(struct pcpu_allocator *pa, struct pcpu_bi
 			to++;
 		if (to < PCPU_CACHE_DEPTH)
 			to++;
-		else if (!WARN_ON_ONCE(!pcpu_chunk_of_area(pa, addr, &area)))
-			pcpu_cache_return(pa, &area, 1);
+		else
+			pcpu_return_addr(pa, addr);
 	}
 	return to;
 }
@@ -548,8 +702,27 @@ static bool pcpu_bin_is_idle(struct pcpu_bin *bin)
 	return idle;
 }
 
+/* Drain the bins that are not in use, and halve the others.  True if one is left. */
+static bool pcpu_cache_age_one(struct pcpu_allocator *pa, struct pcpu_cache *cache)
+{
+	bool left = false;
+	unsigned int i;
+
+	for (i = 0; i < PCPU_CACHE_BINS; i++) {
+		if (!pcpu_bin_in_use(&cache->bin[i]))
+			continue;
+		if (pcpu_bin_is_idle(&cache->bin[i])) {
+			pcpu_bin_drain(pa, &cache->bin[i]);
+		} else {
+			pcpu_bin_trim(pa, &cache->bin[i]);
+			left = true;
+		}
+	}
+	return left;
+}
+
 /**
- * pcpu_cache_age - drain the bins of all CPUs that are not in use, and halve the others
+ * pcpu_cache_age - drain the bins that are not in use, and halve the others
  * @pa: the allocator
  *
  * Context: the worker.
@@ -558,53 +731,52 @@ static bool pcpu_bin_is_idle(struct pcpu_bin *bin)
 bool pcpu_cache_age(struct pcpu_allocator *pa)
 {
 	bool left = false;
-	unsigned int cpu, i;
+	unsigned int cpu;
 
 	if (!READ_ONCE(pa->cache_max_bytes))
 		return false;
 	for_each_possible_cpu(cpu) {
-		struct pcpu_cache *cache = &per_cpu(pcpu_caches, cpu);
-
-		for (i = 0; i < PCPU_CACHE_BINS; i++) {
-			if (!pcpu_bin_in_use(&cache->bin[i]))
-				continue;
-			if (pcpu_bin_is_idle(&cache->bin[i])) {
-				pcpu_bin_drain(pa, &cache->bin[i]);
-			} else {
-				pcpu_bin_trim(pa, &cache->bin[i]);
-				left = true;
-			}
-		}
+		left |= pcpu_cache_age_one(pa, &per_cpu(pcpu_caches, cpu));
 		cond_resched();
 	}
+	if (pcpu_depot_cache())
+		left |= pcpu_cache_age_one(pa, pcpu_depot_cache());
 	/* Last, all entries, for those that no hint tells of: see pcpu_bin_drain(). */
 	if (!left)
 		pcpu_cache_drain(pa, true);
 	return left;
 }
 
+static void pcpu_figures_add(struct pcpu_cache_figures *sum, const struct pcpu_cache *cache)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < PCPU_CACHE_BINS; i++) {
+		const struct pcpu_bin *bin = &cache->bin[i];
+
+		sum->nr_hits += pcpu_bin_own_hits(bin);
+		for (j = 0; j < PCPU_CACHE_DEPTH; j++)
+			sum->nr_held += !!READ_ONCE(bin->entry[j]);
+	}
+}
+
 /**
  * pcpu_cache_count - figures for debugfs
  * @pa: the allocator
  *
- * Return: sums over the bins of all CPUs, approximately
+ * Return: sums over the bins of all CPUs and of the depot, approximately
  */
 struct pcpu_cache_figures pcpu_cache_count(struct pcpu_allocator *pa)
 {
 	struct pcpu_cache_figures sum = { .nr_held = pcpu_kasan_nr_held(pa) };
-	unsigned int cpu, i, j;
+	unsigned int cpu;
 
 	if (!READ_ONCE(pa->cache_max_bytes))
 		return sum;
-	for_each_possible_cpu(cpu) {
-		for (i = 0; i < PCPU_CACHE_BINS; i++) {
-			struct pcpu_bin *bin = &per_cpu(pcpu_caches, cpu).bin[i];
-
-			sum.nr_hits += pcpu_bin_own_hits(bin);
-			for (j = 0; j < PCPU_CACHE_DEPTH; j++)
-				sum.nr_held += !!READ_ONCE(bin->entry[j]);
-		}
-	}
+	for_each_possible_cpu(cpu)
+		pcpu_figures_add(&sum, &per_cpu(pcpu_caches, cpu));
+	if (pcpu_depot_cache())
+		pcpu_figures_add(&sum, pcpu_depot_cache());
 	return sum;
 }
 
@@ -612,7 +784,7 @@ struct pcpu_cache_figures pcpu_cache_count(struct pcpu_allocator *pa)
  * pcpu_cache_held_bytes - what of the budget is given out
  * @pa: the allocator
  *
- * Return: bytes of each unit that the bins of all CPUs may hold now
+ * Return: bytes of each unit that the bins of all CPUs and of the depot may hold now
  */
 unsigned int pcpu_cache_held_bytes(const struct pcpu_allocator *pa)
 {
@@ -624,8 +796,8 @@ unsigned int pcpu_cache_held_bytes(const struct pcpu_allocator *pa)
  * @pa: the allocator, pcpu_main
  * @ram_pages: memory of the machine
  *
- * The bins of all CPUs together hold at most 256 KiB of each unit, and 1/512 of
- * memory, but for what CPUs that put while a bin is drained add.
+ * The bins of all CPUs and of the depot together hold at most 256 KiB of each unit, and
+ * 1/512 of memory, but for what CPUs that put while a bin is drained add.
  *
  * Context: once the worker runs, which drains them.
  */

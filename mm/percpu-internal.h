@@ -919,7 +919,7 @@ bool pcpu_chunk_retire_spare(struct pcpu_allocator *pa, unsigned int keep_chunks
 #define PCPU_CACHE_DEPTH	96U
 
 /**
- * struct pcpu_bin - freed areas of one size at hand on one CPU
+ * struct pcpu_bin - freed areas of one size at hand on one CPU, or in the depot
  * @nr_slots: their size; 0 if it has none yet.  Areas of another size may be
  *	in it after a change, so each is looked at when it is taken out.
  * @top: a hint: entries below it are in use, the one at it is not
@@ -949,6 +949,21 @@ struct pcpu_cache {
 };
 
 DECLARE_PER_CPU_ALIGNED(struct pcpu_cache, pcpu_caches);
+
+/* What some CPUs have too much of, for others: a cache like theirs that is no CPU's. */
+#ifdef CONFIG_SMP
+extern struct pcpu_cache pcpu_depot;
+
+static inline struct pcpu_cache *pcpu_depot_cache(void)
+{
+	return &pcpu_depot;
+}
+#else
+static inline struct pcpu_cache *pcpu_depot_cache(void)
+{
+	return NULL;
+}
+#endif
 
 /**
  * struct pcpu_cache_figures - what debugfs shows of all bins
@@ -1029,20 +1044,23 @@ static __always_inline bool pcpu_bin_affords(struct pcpu_bin *bin, unsigned int 
 	       (unsigned int)atomic_read(&bin->budget_bytes);
 }
 
-/*
- * The bin of a size, or NULL.  A size may have either of two.  Where it runs on
- * from here does not matter: any CPU's will do.
- */
-static __always_inline struct pcpu_bin *pcpu_bin_of(unsigned int nr_slots)
+/* The bin of a size in a cache, or NULL.  A size may have either of two. */
+static __always_inline struct pcpu_bin *pcpu_bin_in(struct pcpu_cache *cache,
+						    unsigned int nr_slots)
 {
-	struct pcpu_bin *bins = raw_cpu_ptr(&pcpu_caches)->bin;
 	unsigned int index = hash_32(nr_slots, PCPU_CACHE_BIN_BITS);
 
-	if (likely(READ_ONCE(bins[index].nr_slots) == nr_slots))
-		return &bins[index];
-	if (READ_ONCE(bins[index ^ 1].nr_slots) == nr_slots)
-		return &bins[index ^ 1];
+	if (likely(READ_ONCE(cache->bin[index].nr_slots) == nr_slots))
+		return &cache->bin[index];
+	if (READ_ONCE(cache->bin[index ^ 1].nr_slots) == nr_slots)
+		return &cache->bin[index ^ 1];
 	return NULL;
+}
+
+/* That of this CPU.  Where it runs on from here does not matter: any CPU's will do. */
+static __always_inline struct pcpu_bin *pcpu_bin_of(unsigned int nr_slots)
+{
+	return pcpu_bin_in(raw_cpu_ptr(&pcpu_caches), nr_slots);
 }
 
 static __always_inline bool pcpu_area_suits(const struct pcpu_area *area, unsigned long addr,
@@ -1257,7 +1275,7 @@ struct pcpu_chunk *pcpu_walk_next(struct pcpu_allocator *pa, struct pcpu_walk *w
  * @PCPU_SIZE_MISS: a request was served by the chunks
  * @PCPU_SIZE_REFILL: a bin was refilled
  * @PCPU_SIZE_REFILLED: an area was taken ahead of requests
- * @PCPU_SIZE_SPILL: a bin was full, and a part of it went back to the chunks
+ * @PCPU_SIZE_SPILL: a bin was full, and a part of it went to the depot or the chunks
  * @PCPU_SIZE_RETURNED: an area went back to the chunks, whatever the reason
  * @PCPU_NR_SIZE_EVENTS: kinds of them
  */

@@ -155,16 +155,25 @@ static void pcpu_table_add_bin(struct pcpu_size_table *table, const struct pcpu_
 	}
 }
 
+static void pcpu_table_add_cache(struct pcpu_size_table *table, const struct pcpu_cache *cache)
+{
+	unsigned int i;
+
+	for (i = 0; i < PCPU_CACHE_BINS; i++)
+		pcpu_table_add_bin(table, &cache->bin[i]);
+}
+
 static void pcpu_table_add_cpus(struct pcpu_size_table *table)
 {
-	unsigned int cpu, i;
+	unsigned int cpu;
 
 	for_each_possible_cpu(cpu) {
 		pcpu_table_add_events(table, &per_cpu(pcpu_size_counts, cpu));
-		for (i = 0; i < PCPU_CACHE_BINS; i++)
-			pcpu_table_add_bin(table, &per_cpu(pcpu_caches, cpu).bin[i]);
+		pcpu_table_add_cache(table, &per_cpu(pcpu_caches, cpu));
 		cond_resched();
 	}
+	if (pcpu_depot_cache())
+		pcpu_table_add_cache(table, pcpu_depot_cache());
 }
 
 static bool pcpu_table_copy_chunk(struct pcpu_allocator *pa, struct pcpu_size_table *table,

@@ -325,7 +325,11 @@ static noinline struct pcpu_area pcpu_want_serve(struct pcpu_allocator *pa,
 	int err;
 
 	pcpu_request_make(pa, &req, &want);
-	err = pcpu_cache_refill(pa, &req) ? 0 : pcpu_request_serve(pa, &req);
+	if (pcpu_cache_refill(pa, &req)) {
+		pcpu_balance_after_alloc(pa, &req);
+		return req.area;
+	}
+	err = pcpu_request_serve(pa, &req);
 	pcpu_balance_after_alloc(pa, &req);
 	if (err)
 		pcpu_report_failure(&req);

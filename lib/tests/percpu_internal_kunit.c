@@ -15,6 +15,7 @@
 #include <linux/ktime.h>
 #include <linux/module.h>
 #include <linux/timer.h>
+#include <linux/workqueue.h>
 
 #include <trace/events/kmem.h>
 
@@ -941,6 +942,61 @@ static void counts_test(struct kunit *test)
 	KUNIT_EXPECT_GE(test, after.nr_max_alloc, ARRAY_SIZE(ptrs));
 }
 
+/* More than a bin holds, of a size that nobody else is likely to use. */
+#define DEPOT_OBJECTS	256
+#define DEPOT_SIZE	332
+
+static long alloc_many(void *arg)
+{
+	void __percpu **ptrs = arg;
+	unsigned int i;
+
+	for (i = 0; i < DEPOT_OBJECTS; i++)
+		ptrs[i] = __alloc_percpu(DEPOT_SIZE, 4);
+	return 0;
+}
+
+static long free_many(void *arg)
+{
+	void __percpu **ptrs = arg;
+	unsigned int i;
+
+	for (i = 0; i < DEPOT_OBJECTS; i++)
+		free_percpu(ptrs[i]);
+	return 0;
+}
+
+static unsigned long depot_hits(void)
+{
+	struct pcpu_bin *bin = pcpu_bin_in(pcpu_depot_cache(), DEPOT_SIZE >> PCPU_MIN_ALLOC_SHIFT);
+
+	return bin ? READ_ONCE(bin->nr_hits) : 0;
+}
+
+/* What one CPU frees another gets, if no others come in between: not each time. */
+static void depot_test(struct kunit *test)
+{
+	unsigned int first = cpumask_first(cpu_online_mask);
+	unsigned int second = cpumask_next(first, cpu_online_mask), turn;
+	void __percpu **ptrs;
+	unsigned long before;
+
+	if (!pcpu_depot_cache() || second >= nr_cpu_ids)
+		kunit_skip(test, "needs two CPUs");
+	if (IS_ENABLED(CONFIG_KASAN_GENERIC) || IS_ENABLED(CONFIG_KASAN_SW_TAGS))
+		kunit_skip(test, "freed areas are in quarantine");
+	ptrs = kunit_kcalloc(test, DEPOT_OBJECTS, sizeof(*ptrs), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, ptrs);
+
+	before = depot_hits();
+	for (turn = 0; turn < 100 && depot_hits() == before; turn++) {
+		work_on_cpu(first, alloc_many, ptrs);
+		KUNIT_EXPECT_NOT_NULL(test, (__force void *)ptrs[DEPOT_OBJECTS - 1]);
+		work_on_cpu(second, free_many, ptrs);
+	}
+	KUNIT_EXPECT_NE(test, depot_hits(), before);
+}
+
 static struct kunit_case percpu_internal_cases[] = {
 	KUNIT_CASE_PARAM(big_object_test, eighths_gen_params),
 	KUNIT_CASE(too_big_test),
@@ -957,6 +1013,7 @@ static struct kunit_case percpu_internal_cases[] = {
 	KUNIT_CASE(fail_nth_test),
 	KUNIT_CASE(reserved_reuse_test),
 	KUNIT_CASE(counts_test),
+	KUNIT_CASE(depot_test),
 	{}
 };
 

@@ -21,7 +21,12 @@
  *     budget is whole, nothing is at hand, and all areas are in the chunk.  So none
  *     was lost, and whoever left something at hand has the worker called.
  *
- * Left out: weak memory order; batches (areas go back one by one, which leaves the
+ * With GIVE or TAKE the last bin is the depot's: this_bin() never picks it.  GIVE begins
+ * with full bins and two objects to be freed, TAKE with two areas in the depot, so that a
+ * request moves one of them, and an object that may be freed meanwhile.  All three at once,
+ * two users and the worker, are too many orders: with LATE it comes when they are done.
+ *
+ * Left out: weak memory order; that the depot leaves a part of the budget; batches (areas go back one by one, which leaves the
  * bins in more states); the reserved chunk; cache_max_bytes; what finds the chunk
  * of an area (chunks.pml); misses, conflicts and hits, which here decide by chance;
  * times: the worker may begin as soon as it is called, and finds a bin idle by chance.
@@ -29,13 +34,29 @@
  * BREAK_x are mistakes that must be found, see run.sh.
  */
 
+#if defined(GIVE) || defined(TAKE)
+#define DEPOT		(NR_BINS - 1)
+#endif
+#ifdef GIVE
+#define NR_BINS		3
+#define NR_AREAS	6
+#define NR_OPS		0
+#define TOTAL		5
+#endif
+#ifdef TAKE
+#define NR_BINS		2
+#define NR_AREAS	3
+#define TOTAL		4
+#endif
 #ifndef NR_BINS
 #define NR_BINS		1	/* one a CPU: that for which the sizes contend */
 #endif
 #ifndef NR_AREAS
 #define NR_AREAS	2
 #endif
+#ifndef NR_USERS
 #define NR_USERS	2
+#endif
 #ifndef NR_OPS
 #define NR_OPS		1	/* requests and frees of each user */
 #endif
@@ -100,7 +121,9 @@ inline disown(a, to)
 }
 
 /* In place of a sum over the bins. */
-#if NR_BINS > 1
+#if NR_BINS > 2
+#define BIN_BUDGETS	(bin_budget[0] + bin_budget[1] + bin_budget[2])
+#elif NR_BINS > 1
 #define BIN_BUDGETS	(bin_budget[0] + bin_budget[1])
 #else
 #define BIN_BUDGETS	bin_budget[0]
@@ -290,15 +313,25 @@ inline bin_drain(c)
 }
 
 /* Where the worker may have passed by, and nobody calls it again. */
-inline bin_keep(c, a, ok)
+inline bin_recheck(c)
 {
-	bin_push(c, a, ok);
-#ifndef BREAK_KEEP
+#ifdef BREAK_KEEP
+	skip
+#else
 	if
-	:: ok && bin_budget[c] == 0 -> bin_spill(c, 0)
+	:: bin_budget[c] == 0 -> bin_spill(c, 0)
 	:: else
 	fi
 #endif
+}
+
+inline bin_keep(c, a, ok)
+{
+	bin_push(c, a, ok);
+	if
+	:: ok -> bin_recheck(c)
+	:: else
+	fi
 }
 
 /* This CPU's bin: any, see above. */
@@ -306,7 +339,7 @@ inline this_bin(c)
 {
 	if
 	:: c = 0
-#if NR_BINS > 1
+#if NR_BINS > 2 || (NR_BINS > 1 && !defined(DEPOT))
 	:: c = 1
 #endif
 	fi
@@ -316,6 +349,11 @@ inline this_bin(c)
 inline bin_search(c, size)
 {
 	this_bin(c);
+	bin_of_size(c, size)
+}
+
+inline bin_of_size(c, size)
+{
 	if
 	:: nr_slots[c] == size
 	:: nr_slots[c] != size ->
@@ -330,6 +368,126 @@ inline bin_search(c, size)
 		fi
 	fi
 }
+
+/* ---- the depot ---- */
+
+#ifdef DEPOT
+/* Give what is in [from, DEPTH) of bin c. */
+inline depot_give(c, from)
+{
+	/* pcpu_depot_room() */
+	end = top[DEPOT] + SPILL;
+	if
+	:: end > DEPTH -> end = 0
+	:: end <= DEPTH && end <= bin_budget[DEPOT]
+	:: end <= DEPTH && end > bin_budget[DEPOT] ->
+		b = end - bin_budget[DEPOT];
+		if
+		:: b <= 0
+		:: b > 0 ->
+			d_step { budget = budget - b; ok = budget >= 0 };
+			if
+			:: ok -> d_step { bin_budget[DEPOT] = bin_budget[DEPOT] + b; check_budget() }
+			:: else -> budget = budget + b; end = 0
+			fi
+		fi;
+		b = 0; ok = false
+	fi;
+	at = (end -> end - SPILL : 0);
+	i = from;
+	do
+	:: i < DEPTH ->
+		entry_take(c * DEPTH + i, spilled);
+		if
+		:: spilled -> depot_put(spilled)
+		:: else
+		fi;
+		if
+		:: spilled -> chunk_release(spilled - 1); spilled = 0
+		:: else
+		fi;
+		i++
+	:: else -> break
+	od;
+	i = 0;
+	if
+	:: end -> top[DEPOT] = at; at = 0; end = 0; bin_recheck(DEPOT)
+	:: else
+	fi
+}
+
+/* An area that finds a place is 0 then. */
+inline depot_put(moved)
+{
+	do
+	:: at < end && moved ->
+#ifdef BREAK_PLACE	/* a look, and a plain store */
+		ok = entry[DEPOT * DEPTH + at] == 0;
+		if
+		:: ok -> d_step {
+			disown(moved - 1, NOBODY);
+			entry[DEPOT * DEPTH + at] = moved; moved = 0
+		   }
+		:: else
+		fi;
+#else
+		d_step {
+			if
+			:: entry[DEPOT * DEPTH + at] == 0 ->
+				disown(moved - 1, NOBODY);
+				entry[DEPOT * DEPTH + at] = moved;
+				moved = 0
+			:: else
+			fi
+		};
+#endif
+		at++
+	:: else -> break
+	od;
+	ok = false
+}
+
+/* pcpu_depot_serve(), pcpu_depot_take() of two areas at most; they are of one size */
+inline depot_serve(size, have)
+{
+	at = top[DEPOT];
+	if
+	:: at == 0
+	:: else ->
+		bin_search(c, size);
+		at = top[DEPOT];
+		do
+		:: at > 0 && have == 0 -> at--; entry_take(DEPOT * DEPTH + at, have)
+		:: else -> break
+		od;
+		if
+		:: at > 0 && c < NR_BINS ->
+			bin_has_room(c, size, ok);
+			if
+			:: ok ->
+				at--;
+				entry_take(DEPOT * DEPTH + at, next);
+				if
+				:: next ->
+					bin_keep(c, next - 1, ok);
+					if
+#ifndef BREAK_BACK	/* an area that finds no place in the bin is forgotten */
+					:: !ok -> chunk_release(next - 1)
+#endif
+					:: else
+					fi
+				:: else
+				fi;
+				next = 0
+			:: else
+			fi
+		:: else
+		fi;
+		top[DEPOT] = at;
+		at = 0; ok = false
+	fi
+}
+#endif
 
 /* ---- a task or an interrupt ---- */
 
@@ -422,11 +580,15 @@ inline cache_refill(size, have)
 /* pcpu_want_serve(); before a request fails, what is at hand anywhere goes */
 inline want_serve(size, have)
 {
-	if
-#ifdef REFILL
-	:: cache_refill(size, have)
+#ifdef DEPOT
+	depot_serve(size, have);
 #endif
-	:: true
+	if
+	:: have
+#ifdef REFILL
+	:: !have -> cache_refill(size, have)
+#endif
+	:: !have
 	fi;
 	if
 	:: have
@@ -495,7 +657,11 @@ inline cache_put_slow(a, ok)
 			:: else ->
 				s = s - SPILL;
 				top[c] = s;
+#ifdef DEPOT
+				depot_give(c, s);
+#else
 				bin_spill(c, s);
+#endif
 				s = 0;
 				ok = true
 			fi
@@ -539,15 +705,12 @@ inline free(a)
 	fi
 }
 
-proctype user()
+proctype user(byte have)
 {
-	byte n, have, next, spilled, size, c, t, i, s;
+	byte n, next, spilled, size, c, t, i, s, at, end;
 	short b;
 	bool ok, was;
 
-#ifdef TWICE
-	have = NR_AREAS;
-#endif
 	do
 	:: have -> free(have - 1); have = 0; ok = false; c = 0
 	:: have == 0 && n < NR_OPS ->
@@ -602,6 +765,12 @@ inline cache_age()
 	c = 0
 }
 
+#ifdef LATE			/* only when the users are done */
+#define MAY_WORK	(nr_done == NR_USERS)
+#else
+#define MAY_WORK	true
+#endif
+
 proctype worker()
 {
 	byte c, i, spilled, t;
@@ -609,7 +778,7 @@ proctype worker()
 	bool left;
 
 end:	do
-	:: atomic { queued -> queued = false; working = true };
+	:: atomic { queued && MAY_WORK -> queued = false; working = true };
 #ifdef BREAK_FLAG	/* drains, and then says that all is drained */
 		if
 		:: balance_drain -> cache_age(); balance_drain = left
@@ -673,13 +842,47 @@ proctype rest()
 init
 {
 	d_step {
-		nr_slots[0] = 1; top[0] = 1; entry[0] = 1; taken[0] = true;
-		budget = TOTAL - MORE; bin_budget[0] = MORE;
 		balance_drain = true; queued = true;
+		budget = TOTAL - MORE;
+#if defined(GIVE)
+		nr_slots[0] = 1; top[0] = 2; entry[0] = 1; entry[1] = 2; bin_budget[0] = MORE;
+		nr_slots[1] = 1; top[1] = 2; entry[2] = 3; entry[3] = 4; bin_budget[1] = MORE;
+		taken[0] = true; taken[1] = true; taken[2] = true; taken[3] = true;
+		budget = TOTAL - 2 * MORE;
+		nr_slots[DEPOT] = 1;
+		taken[4] = true; live[4] = true; holder[4] = THE_OWNER;
+		taken[5] = true; live[5] = true; holder[5] = THE_OWNER;
+		nr_objects = 2;
+#elif defined(TAKE)
+		nr_slots[DEPOT] = 1; top[DEPOT] = 2; bin_budget[DEPOT] = MORE;
+		entry[DEPOT * DEPTH] = 1; entry[DEPOT * DEPTH + 1] = 2;
+		taken[0] = true; taken[1] = true;
+		nr_slots[0] = 1;
+		taken[2] = true; live[2] = true; holder[2] = THE_OWNER; nr_objects = 1;
+#else
+		nr_slots[0] = 1; top[0] = 1; entry[0] = 1; taken[0] = true; bin_budget[0] = MORE;
+#endif
 #ifdef TWICE		/* both users have a pointer to the last one */
 		taken[NR_AREAS - 1] = true; live[NR_AREAS - 1] = true;
 		holder[NR_AREAS - 1] = THE_OWNER; nr_objects = 1;
 #endif
 	};
-	atomic { run user(); run user(); run worker(); run rest() }
+	atomic {
+#if defined(TWICE)
+		run user(NR_AREAS); run user(NR_AREAS);
+#elif defined(GIVE)
+		run user(NR_AREAS);
+#if NR_USERS > 1
+		run user(NR_AREAS - 1);
+#endif
+#elif defined(TAKE)
+		run user(0);
+#if NR_USERS > 1
+		run user(NR_AREAS);
+#endif
+#else
+		run user(0); run user(0);
+#endif
+		run worker(); run rest()
+	}
 }
