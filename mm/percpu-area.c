@@ -13,12 +13,13 @@
  * the owner needs no atomic operation to make an area live.
  *
  * Of each row it is known how many slots are free at its two ends and in all of
- * it, and a bound for the longest free run inside.  The bound is raised when
- * slots are given back, to what their run then is.  When slots are taken it is
- * lowered only as far as can be told without a look at the bits; the search
+ * it, and a bound for the longest free run before the one at its end.  The bound is
+ * raised when slots are given back, to what their run then is.  When slots are taken
+ * it is lowered only as far as can be told without a look at the bits; the search
  * that it misleads for that reason lowers it.  So for each area that is taken
  * there is at most one search in vain, and nothing is kept up to date that
- * nobody asks for.
+ * nobody asks for.  Where memory grows areas come from the runs at the ends of rows,
+ * without a search, and the bound is right: it is what alignment has left over.
  *
  * A word for each row tells which of its grains, of a 32nd or 64th of a row, are
  * free throughout.  A free run that is not short has some of these inside, and
@@ -128,7 +129,9 @@ static void pcpu_room_add(struct pcpu_area_map *map, unsigned int start, unsigne
 		room->head_slots = run_slots;
 	if (end + after == row_end)
 		room->tail_slots = run_slots;
-	room->bound_slots = max(room->bound_slots, run_slots);
+	else
+		room->bound_slots = max(room->bound_slots, run_slots);
+	room->bound_slots = min(room->bound_slots, room->free_slots - room->tail_slots);
 }
 
 /* [slot, end) of the row that starts at @start was free and is busy now. */
@@ -136,13 +139,18 @@ static void pcpu_room_cut(struct pcpu_area_map *map, unsigned int start, unsigne
 			  unsigned int end)
 {
 	struct pcpu_room *room = &map->room[start / PCPU_ROW_SLOTS];
+	unsigned int tail = start + PCPU_ROW_SLOTS - room->tail_slots;
 
 	room->free_slots -= end - slot;
 	room->grains &= ~GENMASK((end - 1 - start) / PCPU_GRAIN_SLOTS,
 				 (slot - start) / PCPU_GRAIN_SLOTS);
 	room->head_slots = min(room->head_slots, slot - start);
-	room->tail_slots = min(room->tail_slots, start + PCPU_ROW_SLOTS - end);
-	room->bound_slots = min(room->bound_slots, room->free_slots);
+	if (slot >= tail) {
+		/* What is left of it before the slots is a run as others are. */
+		room->bound_slots = max(room->bound_slots, slot - tail);
+		room->tail_slots = start + PCPU_ROW_SLOTS - end;
+	}
+	room->bound_slots = min(room->bound_slots, room->free_slots - room->tail_slots);
 }
 
 /**
@@ -241,11 +249,15 @@ static unsigned int pcpu_find_in_word(unsigned int base, unsigned long free,
 	return PCPU_NONE;
 }
 
-/* The lowest place inside the row that starts at @start, or PCPU_NONE; the bound is set. */
+/*
+ * The lowest place before the tail of the row that starts at @start, or PCPU_NONE; the
+ * bound is set.
+ */
 static unsigned int pcpu_scan_row(struct pcpu_area_map *map, unsigned int start,
 				  struct pcpu_fit fit, unsigned int *bound_slots)
 {
-	unsigned int end = start + PCPU_ROW_SLOTS, base, at;
+	unsigned int end = start + PCPU_ROW_SLOTS - map->room[start / PCPU_ROW_SLOTS].tail_slots;
+	unsigned int base, at;
 	unsigned int from = start;	/* of the run that is looked at */
 
 	for (base = start; base < end; base += PCPU_WORD_SLOTS) {
@@ -266,10 +278,6 @@ static unsigned int pcpu_scan_row(struct pcpu_area_map *map, unsigned int start,
 		if (at != PCPU_NONE)
 			return at;
 	}
-	at = ALIGN(from, fit.align_slots);
-	if (at + fit.nr <= end)
-		return at;
-	*bound_slots = max(*bound_slots, end - from);
 	return PCPU_NONE;
 }
 
@@ -348,66 +356,66 @@ static unsigned int pcpu_scan_runs(const struct pcpu_area_map *map, unsigned int
 		at = ALIGN(from, fit.align_slots);
 		if (at + fit.nr <= to)
 			return at;
-		*bound_slots = max(*bound_slots, to - from);
+		if (to < row_end)
+			*bound_slots = max(*bound_slots, to - from);
 		starts &= ~pcpu_grain_mask(first, last);
 	}
 	return PCPU_NONE;
 }
 
-/* The lowest place inside a row; where there is none, the row's bound gets better. */
-static unsigned int pcpu_find_inside(struct pcpu_area_map *map, unsigned int start,
-				     struct pcpu_fit fit)
+/*
+ * The lowest place inside a row whose tail does not do; where there is none, the row's
+ * bound gets better.
+ */
+static noinline unsigned int pcpu_find_inside(struct pcpu_area_map *map, unsigned int start,
+					      struct pcpu_fit fit)
 {
 	struct pcpu_room *room = &map->room[start / PCPU_ROW_SLOTS];
-	unsigned int end = start + PCPU_ROW_SLOTS, bound_slots = 0, at;
+	unsigned int bound_slots = 0, at;
 
-	if (room->free_slots - room->tail_slots < fit.nr) {
-		/* If anything does, it is the tail. */
-		at = ALIGN(end - room->tail_slots, fit.align_slots);
-		if (at + fit.nr > end)
-			at = PCPU_NONE;
-		bound_slots = max(room->tail_slots, room->free_slots - room->tail_slots);
-	} else if (fit.align_slots >= PCPU_GRAIN_SLOTS && fit.nr >= PCPU_GRAIN_SLOTS) {
+	if (fit.align_slots >= PCPU_GRAIN_SLOTS && fit.nr >= PCPU_GRAIN_SLOTS)
 		at = pcpu_scan_grains(map, start, fit, &bound_slots);
-	} else if (fit.nr + 1 >= 2 * PCPU_GRAIN_SLOTS) {
+	else if (fit.nr + 1 >= 2 * PCPU_GRAIN_SLOTS)
 		at = pcpu_scan_runs(map, start, fit, &bound_slots);
-	} else if (fit.align_slots < PCPU_WORD_SLOTS) {
+	else if (fit.align_slots < PCPU_WORD_SLOTS)
 		at = pcpu_scan_row(map, start, fit, &bound_slots);
-	} else {
+	else
 		at = pcpu_scan_aligned(map, start, fit, &bound_slots);
-	}
-	if (at != PCPU_NONE)
-		return at;
-	room->bound_slots = min(room->bound_slots, bound_slots);
-	return PCPU_NONE;
-}
-
-/* From the tail of the row that ends at @end, across its border. */
-static unsigned int pcpu_find_across(const struct pcpu_area_map *map, unsigned int end,
-				     struct pcpu_fit fit)
-{
-	unsigned int tail_slots = map->room[end / PCPU_ROW_SLOTS - 1].tail_slots;
-	unsigned int at = ALIGN(end - tail_slots, fit.align_slots), wanted;
-
-	if (!tail_slots || at + fit.nr > map->nr_slots)
-		return PCPU_NONE;
-	for (; end < at + fit.nr; end += PCPU_ROW_SLOTS) {
-		wanted = min(at + fit.nr - end, PCPU_ROW_SLOTS);
-		if (map->room[end / PCPU_ROW_SLOTS].head_slots < wanted)
-			return PCPU_NONE;
-	}
+	if (at == PCPU_NONE)
+		room->bound_slots = min(room->bound_slots, bound_slots);
 	return at;
 }
 
+/* In the free run at the end of a row, which may go on behind. */
+static unsigned int pcpu_find_in_tail(const struct pcpu_area_map *map,
+				      const struct pcpu_room *room, unsigned int end,
+				      struct pcpu_fit fit)
+{
+	unsigned int at = ALIGN(end - room->tail_slots, fit.align_slots);
+	unsigned int beyond = at + fit.nr - end;
+
+	if (!room->tail_slots)
+		return PCPU_NONE;
+	if ((int)beyond <= 0)
+		return at;
+	if (at + fit.nr > map->nr_slots)
+		return PCPU_NONE;
+	for (; beyond > PCPU_ROW_SLOTS; beyond -= PCPU_ROW_SLOTS)
+		if ((++room)->head_slots < PCPU_ROW_SLOTS)
+			return PCPU_NONE;
+	return room[1].head_slots >= beyond ? at : PCPU_NONE;
+}
+
 /**
- * pcpu_area_find_in - find the lowest place for an area that begins in a row
+ * pcpu_area_find_in - find a place for an area that begins in a row
  * @map: the map
  * @row: the row
  * @nr: slots
  * @align_slots: alignment in slots, a power of two, at most PCPU_ROW_SLOTS
  *
- * Where a free run at the end of the row must be left behind for the sake of
- * alignment, the place may begin where the next row does.
+ * In the free run at the row's end, where it is known without a search; else the
+ * lowest place.  Where that run must be left behind for the sake of alignment, the
+ * place may begin where the next row does.
  *
  * Return: its first slot, or PCPU_NONE
  */
@@ -415,18 +423,17 @@ unsigned int pcpu_area_find_in(struct pcpu_area_map *map, unsigned int row, unsi
 			       unsigned int align_slots)
 {
 	unsigned int start = row * PCPU_ROW_SLOTS, slot;
+	const struct pcpu_room *room = &map->room[row];
 	struct pcpu_fit fit = { nr, align_slots };
 
-	if (nr <= map->room[row].bound_slots) {
-		slot = pcpu_find_inside(map, start, fit);
-		if (slot != PCPU_NONE)
-			return slot;
-	}
-	return pcpu_find_across(map, start + PCPU_ROW_SLOTS, fit);
+	slot = pcpu_find_in_tail(map, room, start + PCPU_ROW_SLOTS, fit);
+	if (slot == PCPU_NONE && nr <= room->bound_slots)
+		return pcpu_find_inside(map, start, fit);
+	return slot;
 }
 
 /**
- * pcpu_area_find - find the lowest place for an area
+ * pcpu_area_find - find a place for an area in the lowest row that has one
  * @map: the map
  * @nr: slots
  * @align_slots: alignment in slots, a power of two, at most PCPU_ROW_SLOTS

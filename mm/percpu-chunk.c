@@ -27,14 +27,15 @@
 #define PCPU_NONBLOCK_PAGES	4096
 #define PCPU_NONBLOCK_TRIES	8
 /*
- * Rows that are tried in vain before only such are that fit for certain.  More
- * make random alignments dearer, and save few pages.
+ * Rows that are tried in vain where some are too badly aligned; and then in each class
+ * in which all fit if their bound is right: many may be wrong.  More save few pages.
  */
-#define PCPU_MAX_MISSES		2
-/* The same before a request fails: interrupts are disabled meanwhile. */
-#define PCPU_LAST_MISSES	64
-/* Of those that fit if their bound is right, in each class: many may be wrong. */
+#define PCPU_DOUBTFUL_MISSES	1
 #define PCPU_SURE_MISSES	64
+/* Before a request fails, where hardly any fit.  Interrupts are disabled meanwhile. */
+#define PCPU_LAST_MISSES	64
+/* Chunks with ABSENT rows that are looked at before a spare one is begun. */
+#define PCPU_MAX_CHUNKS		2
 /* Rows that one TLB flush covers at most. */
 #define PCPU_GIVE_BACK_BATCH	64
 
@@ -207,11 +208,12 @@ static unsigned int pcpu_run_begin(const struct pcpu_area_map *map, unsigned int
 	return map->room[index - 1].free_slots < PCPU_ROW_SLOTS ? index - 1 : PCPU_NONE;
 }
 
-static bool pcpu_take_in_row(struct pcpu_allocator *pa, struct pcpu_request *req,
-			     struct pcpu_row *row)
+static __always_inline bool pcpu_take_in_row(struct pcpu_allocator *pa,
+					     struct pcpu_request *req, struct pcpu_row *row)
 {
 	struct pcpu_chunk *chunk = pcpu_row_chunk(row);
 	unsigned int index = row->index, slot = PCPU_NONE;
+	unsigned int bound_slots = chunk->map.room[index].bound_slots;
 
 	if (req->run_slots > PCPU_ROW_SLOTS)
 		index = pcpu_run_begin(&chunk->map, index);
@@ -219,43 +221,57 @@ static bool pcpu_take_in_row(struct pcpu_allocator *pa, struct pcpu_request *req
 		slot = pcpu_area_find_in(&chunk->map, index, req->run_slots, req->align_slots);
 	if (slot != PCPU_NONE)
 		pcpu_area_commit(pa, req, chunk, slot);
-	else	/* The search may have found out that it promises too much. */
+	/* The search may have found out that it promised too much. */
+	else if (chunk->map.room[row->index].bound_slots != bound_slots)
 		pcpu_relist_row(pa, chunk, row->index);
 	return slot != PCPU_NONE;
 }
 
-/*
- * Rows of the request's own class may be too small, and free runs may be badly
- * aligned.  After a few such disappointments only rows are tried whose longest
- * run fits at any alignment, if their bound is right; and where it is not, it
- * is after that.  No class is searched to its end, so the number of chunks, rows
- * and areas does not matter; what is missed for that is found room for elsewhere.
- */
-static bool pcpu_take_present(struct pcpu_allocator *pa, struct pcpu_request *req,
-			      unsigned int max_misses)
+/* Try rows of a class, as long as @nr_left are left to be tried in vain. */
+static __always_inline bool pcpu_take_in_class(struct pcpu_allocator *pa,
+					       struct pcpu_request *req,
+					       unsigned int class, unsigned int *nr_left)
 {
-	unsigned int class = pcpu_fit_class(req->run_slots);
-	unsigned int sure = pcpu_fit_class(req->run_slots + req->align_slots - 1) + 1;
 	struct pcpu_row *row, *next;
-	unsigned int nr_left;
+
+	list_for_each_entry_safe(row, next, &pa->fit[class], fit_link) {
+		if (pcpu_take_in_row(pa, req, row))
+			return true;
+		if (!--*nr_left)
+			break;
+	}
+	return false;
+}
+
+/*
+ * Begin with rows of @class.  After @nr_left disappointments only those are tried whose
+ * longest run fits at any alignment, if their bound is right; and where it is not, it
+ * is after that.  No class is searched to its end, so the number of chunks, rows and
+ * areas does not matter; what is missed for that is found room for elsewhere.
+ */
+static bool pcpu_take_from(struct pcpu_allocator *pa, struct pcpu_request *req,
+			   unsigned int class, unsigned int nr_left)
+{
+	unsigned int doubtful = pcpu_fit_class(req->run_slots + req->align_slots - 1);
 
 	lockdep_assert_held(&pa->lock);
 
-	if (req->run_slots > pa->geo.unit_pages * PCPU_ROW_SLOTS)
-		return false;
 	for_each_set_bit_from(class, pa->fit_mask, PCPU_NR_FIT_CLASSES) {
-		nr_left = class < sure ? max_misses : PCPU_SURE_MISSES;
-		list_for_each_entry_safe(row, next, &pa->fit[class], fit_link) {
-			if (!nr_left)
-				break;
-			if (pcpu_take_in_row(pa, req, row))
-				return true;
-			nr_left--;
-		}
-		if (class < sure)
-			max_misses = nr_left;
+		if (class > doubtful)
+			nr_left = PCPU_SURE_MISSES;
+		if (pcpu_take_in_class(pa, req, class, &nr_left))
+			return true;
+		if (!nr_left)
+			class = max(class, doubtful);
 	}
 	return false;
+}
+
+/* Where the longest run is what such an area leaves behind, among others of its alignment. */
+static bool pcpu_take_present(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	return pcpu_take_from(pa, req, pcpu_fit_class(ALIGN(req->run_slots, req->align_slots)),
+			      PCPU_DOUBTFUL_MISSES);
 }
 
 static bool pcpu_take_in_chunk(struct pcpu_allocator *pa, struct pcpu_request *req,
@@ -289,7 +305,7 @@ static bool pcpu_take_last(struct pcpu_allocator *pa, struct pcpu_request *req)
 	bool taken;
 
 	spin_lock_irqsave(&pa->lock, flags);
-	taken = pcpu_take_present(pa, req, PCPU_LAST_MISSES);
+	taken = pcpu_take_from(pa, req, pcpu_fit_class(req->run_slots), PCPU_LAST_MISSES);
 	spin_unlock_irqrestore(&pa->lock, flags);
 	return taken;
 }
@@ -369,7 +385,7 @@ static bool pcpu_find_place(struct pcpu_allocator *pa, const struct pcpu_request
 	list_for_each_entry(chunk, &pa->partial, grow_link) {
 		if (pcpu_place_in(chunk, req, place))
 			return true;
-		if (++nr_missed == PCPU_MAX_MISSES)
+		if (++nr_missed == PCPU_MAX_CHUNKS)
 			break;
 	}
 	list_for_each_entry(chunk, &pa->spare, grow_link)
@@ -975,7 +991,7 @@ static enum pcpu_step pcpu_try(struct pcpu_allocator *pa, struct pcpu_request *r
 		req->fail = PCPU_FAIL_RESERVED;
 		return PCPU_STEP_FAIL;
 	}
-	if (pcpu_take_present(pa, req, PCPU_MAX_MISSES) ||
+	if (pcpu_take_present(pa, req) ||
 	    pcpu_take_spare(pa, req))
 		return PCPU_STEP_DONE;
 	if (req->may_populate && pcpu_find_place(pa, req, place)) {
@@ -1072,7 +1088,7 @@ bool pcpu_chunk_may_run(const struct pcpu_allocator *pa)
 unsigned int pcpu_chunk_take_run(struct pcpu_allocator *pa, struct pcpu_request *req,
 				 unsigned int max)
 {
-	unsigned int nr = max;
+	unsigned int nr = min(max, pa->geo.unit_pages * PCPU_ROW_SLOTS / req->nr_slots);
 	unsigned long flags;
 
 	spin_lock_irqsave(&pa->lock, flags);
@@ -1080,7 +1096,7 @@ unsigned int pcpu_chunk_take_run(struct pcpu_allocator *pa, struct pcpu_request 
 		nr = min_t(u64, nr, pcpu_areas_ahead(pa));
 	for (; nr > 1; nr /= 2) {
 		req->run_slots = nr * req->nr_slots;
-		if (pcpu_take_present(pa, req, PCPU_MAX_MISSES))
+		if (pcpu_take_present(pa, req))
 			break;
 	}
 	spin_unlock_irqrestore(&pa->lock, flags);
@@ -1156,7 +1172,7 @@ bool pcpu_chunk_try_alloc(struct pcpu_allocator *pa, struct pcpu_request *req)
 
 	if (!spin_trylock_irqsave(&pa->lock, flags))
 		return false;
-	taken = pcpu_take_present(pa, req, PCPU_MAX_MISSES) || pcpu_take_spare(pa, req);
+	taken = pcpu_take_present(pa, req) || pcpu_take_spare(pa, req);
 	spin_unlock_irqrestore(&pa->lock, flags);
 	return taken;
 }

@@ -105,7 +105,7 @@ static inline size_t pcpu_slots_to_bytes(unsigned int nr_slots)
  * @head_slots: free slots at its start
  * @tail_slots: free slots at its end
  * @free_slots: free slots in it
- * @bound_slots: no free run inside it is longer
+ * @bound_slots: no free run in it is longer, but for the one at its end
  */
 struct pcpu_room {
 	unsigned long grains;

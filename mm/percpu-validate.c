@@ -45,7 +45,8 @@ static void pcpu_check_room(struct pcpu_check *check, struct pcpu_chunk *chunk,
 			seen.head_slots = to - slot;
 		seen.tail_slots = to == end ? to - slot : 0;
 		seen.free_slots += to - slot;
-		seen.bound_slots = max(seen.bound_slots, to - slot);
+		if (to < end)
+			seen.bound_slots = max(seen.bound_slots, to - slot);
 		seen.grains |= pcpu_grain_mask(DIV_ROUND_UP(slot - start, PCPU_GRAIN_SLOTS),
 					       (to - start) / PCPU_GRAIN_SLOTS);
 	}

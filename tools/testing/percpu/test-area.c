@@ -48,21 +48,45 @@ static void twin_close(struct twin *twin, unsigned int slot, unsigned int nr)
 	twin_fill(twin, slot, nr, CLOSED);
 }
 
-/* The lowest place, found by trying each. */
-static unsigned int twin_find(const struct twin *twin, unsigned int nr, unsigned int align)
+static bool twin_is_free(const struct twin *twin, unsigned int slot, unsigned int nr)
 {
-	unsigned int slot, run;
+	while (nr && slot + nr <= twin->map.nr_slots && twin->slot[slot + nr - 1] == FREE)
+		nr--;
+	return !nr;
+}
 
-	for (slot = 0; slot + nr <= twin->map.nr_slots; slot += align) {
-		for (run = 0; run < nr && twin->slot[slot + run] == FREE; run++)
-			;
-		if (run == nr)
+/* A place that begins in a row: in the free run at its end, else the lowest. */
+static unsigned int twin_find_in(const struct twin *twin, unsigned int row, unsigned int nr,
+				 unsigned int align)
+{
+	unsigned int start = row * BLOCK_SLOTS, end = start + BLOCK_SLOTS, slot = end;
+
+	while (slot > start && twin->slot[slot - 1] == FREE)
+		slot--;
+	slot = ALIGN(slot, align);
+	if (twin->slot[end - 1] == FREE && twin_is_free(twin, slot, nr))
+		return slot;
+	for (slot = start; slot + nr <= end; slot += align) {
+		if (twin_is_free(twin, slot, nr))
 			return slot;
 	}
 	return PCPU_NONE;
 }
 
-/* What is free in a row, with the length of the longest run as the bound. */
+/* A place in the lowest row that has one. */
+static unsigned int twin_find(const struct twin *twin, unsigned int nr, unsigned int align)
+{
+	unsigned int row, slot;
+
+	for (row = 0; row < twin->map.nr_slots / BLOCK_SLOTS; row++) {
+		slot = twin_find_in(twin, row, nr, align);
+		if (slot != PCPU_NONE)
+			return slot;
+	}
+	return PCPU_NONE;
+}
+
+/* What is free in a row, with the length of the longest run but the last as the bound. */
 static struct pcpu_room twin_room(const struct twin *twin, unsigned int row)
 {
 	struct pcpu_room room = {};
@@ -71,6 +95,8 @@ static struct pcpu_room twin_room(const struct twin *twin, unsigned int row)
 	for (i = 0; i < BLOCK_SLOTS; i++) {
 		bool is_free = twin->slot[row * BLOCK_SLOTS + i] == FREE;
 
+		if (!is_free)
+			room.bound_slots = max(room.bound_slots, run);
 		run = is_free ? run + 1 : 0;
 		if (is_free && i % PCPU_GRAIN_SLOTS == PCPU_GRAIN_SLOTS - 1 &&
 		    run >= PCPU_GRAIN_SLOTS)
@@ -78,7 +104,6 @@ static struct pcpu_room twin_room(const struct twin *twin, unsigned int row)
 		room.free_slots += is_free;
 		if (run == i + 1)
 			room.head_slots = run;
-		room.bound_slots = max(room.bound_slots, run);
 	}
 	room.tail_slots = run;
 	return room;
@@ -103,14 +128,14 @@ static unsigned int twin_free_after(const struct twin *twin, unsigned int slot, 
 }
 
 /*
- * Of all rows the lowest place, and a row that is searched in vain says so from
- * then on: nobody looks into it twice for the same.
+ * A place in the lowest row that has one, and a row that is searched in vain says so
+ * from then on: nobody looks into it twice for the same.
  */
 static void twin_expect_find(struct twin *twin, unsigned int nr, unsigned int align)
 {
-	unsigned int lowest = twin_find(twin, nr, align), row;
+	unsigned int row;
 
-	EXPECT_EQ(pcpu_area_find(&twin->map, nr, align), lowest);
+	EXPECT_EQ(pcpu_area_find(&twin->map, nr, align), twin_find(twin, nr, align));
 	for (row = 0; row < twin->map.nr_slots / BLOCK_SLOTS; row++) {
 		if (pcpu_area_find_in(&twin->map, row, nr, align) != PCPU_NONE)
 			continue;
