@@ -69,6 +69,22 @@ void pcpu_area_init(struct pcpu_area_map *map, unsigned int nr_slots, void *stor
 
 /* ---- opening and closing --------------------------------------------------------- */
 
+/* Without a call: what is taken or given back is a few words. */
+static __always_inline void pcpu_mark(struct pcpu_area_map *map, unsigned int slot,
+				      unsigned int nr, bool busy)
+{
+	unsigned long *last = &map->busy[BIT_WORD(slot + nr - 1)];
+	unsigned long *word = &map->busy[BIT_WORD(slot)];
+	unsigned long mask = BITMAP_FIRST_WORD_MASK(slot);
+
+	for (; word < last; word++) {
+		*word = busy ? *word | mask : *word & ~mask;
+		mask = ~0UL;
+	}
+	mask &= BITMAP_LAST_WORD_MASK(slot + nr);
+	*word = busy ? *word | mask : *word & ~mask;
+}
+
 /* Length of the free run that ends at @slot, as far as it lies in [low, slot). */
 static unsigned int pcpu_free_below(const struct pcpu_area_map *map, unsigned int slot,
 				    unsigned int low)
@@ -81,30 +97,16 @@ static unsigned int pcpu_free_below(const struct pcpu_area_map *map, unsigned in
 	return busy ? slot - (word * PCPU_WORD_SLOTS + __fls(busy) + 1) : slot - low;
 }
 
-static bool pcpu_grain_is_free(const struct pcpu_area_map *map, unsigned int slot)
+/* Length of the free run that starts at @slot, as far as it lies in [slot, high). */
+static unsigned int pcpu_free_above(const struct pcpu_area_map *map, unsigned int slot,
+				    unsigned int high)
 {
-	unsigned int base = round_down(slot, PCPU_GRAIN_SLOTS);
+	unsigned int word = BIT_WORD(slot);
+	unsigned long busy = map->busy[word] & BITMAP_FIRST_WORD_MASK(slot);
 
-	if (PCPU_GRAIN_SLOTS >= PCPU_WORD_SLOTS)
-		return find_next_bit(map->busy, base + PCPU_GRAIN_SLOTS, base) >=
-		       base + PCPU_GRAIN_SLOTS;
-	/* The remainder is for the compiler, which looks at this in any case. */
-	return !(map->busy[BIT_WORD(base)] >> (base % PCPU_WORD_SLOTS) &
-		 (BIT(PCPU_GRAIN_SLOTS % PCPU_WORD_SLOTS) - 1));
-}
-
-/* [slot, end) of the row that starts at @start is free: so are grains inside, or around. */
-static void pcpu_grains_add(struct pcpu_area_map *map, unsigned int start, unsigned int slot,
-			    unsigned int end)
-{
-	unsigned int from = (slot - start) / PCPU_GRAIN_SLOTS;
-	unsigned int to = DIV_ROUND_UP(end - start, PCPU_GRAIN_SLOTS);
-
-	if (slot % PCPU_GRAIN_SLOTS && !pcpu_grain_is_free(map, slot))
-		from++;
-	if (end % PCPU_GRAIN_SLOTS && !pcpu_grain_is_free(map, end))
-		to--;
-	map->room[start / PCPU_ROW_SLOTS].grains |= pcpu_grain_mask(from, to);
+	while (!busy && word < BIT_WORD(high - 1))
+		busy = map->busy[++word];
+	return busy ? word * PCPU_WORD_SLOTS + __ffs(busy) - slot : high - slot;
 }
 
 /* [slot, end) of the row that starts at @start was busy and is free now. */
@@ -112,43 +114,42 @@ static void pcpu_room_add(struct pcpu_area_map *map, unsigned int start, unsigne
 			  unsigned int end)
 {
 	struct pcpu_room *room = &map->room[start / PCPU_ROW_SLOTS];
-	unsigned int row_end = start + PCPU_ROW_SLOTS, before, after, run_slots;
+	unsigned int from = slot - start, to = end - start;
 
-	room->free_slots += end - slot;
-	pcpu_grains_add(map, start, slot, end);
+	room->free_slots += to - from;
 	/* The neighbours are known without a look if they are at the row's ends. */
-	before = room->head_slots;
-	if (slot - start != before)
-		before = pcpu_free_below(map, slot, start);
-	after = room->tail_slots;
-	if (row_end - end != after)
-		after = find_next_bit(map->busy, row_end, end) - end;
-
-	run_slots = before + end - slot + after;
-	if (slot - before == start)
-		room->head_slots = run_slots;
-	if (end + after == row_end)
-		room->tail_slots = run_slots;
+	if (room->head_slots == from)
+		from = 0;
 	else
-		room->bound_slots = max(room->bound_slots, run_slots);
+		from -= pcpu_free_below(map, slot, start);
+	if (room->tail_slots == PCPU_ROW_SLOTS - to)
+		to = PCPU_ROW_SLOTS;
+	else
+		to += pcpu_free_above(map, end, start + PCPU_ROW_SLOTS);
+
+	room->grains |= pcpu_grain_mask(DIV_ROUND_UP(from, PCPU_GRAIN_SLOTS),
+					to / PCPU_GRAIN_SLOTS);
+	if (!from)
+		room->head_slots = to;
+	if (to == PCPU_ROW_SLOTS)
+		room->tail_slots = to - from;
+	else
+		room->bound_slots = max(room->bound_slots, to - from);
 	room->bound_slots = min(room->bound_slots, room->free_slots - room->tail_slots);
 }
 
-/* [slot, end) of the row that starts at @start was free and is busy now. */
-static void pcpu_room_cut(struct pcpu_area_map *map, unsigned int start, unsigned int slot,
-			  unsigned int end)
+/* [from, to) of a row, whose tail begins at or before @from or behind @to, is busy now. */
+static void pcpu_room_cut(struct pcpu_room *room, unsigned int from, unsigned int to)
 {
-	struct pcpu_room *room = &map->room[start / PCPU_ROW_SLOTS];
-	unsigned int tail = start + PCPU_ROW_SLOTS - room->tail_slots;
+	unsigned int tail = PCPU_ROW_SLOTS - room->tail_slots;
 
-	room->free_slots -= end - slot;
-	room->grains &= ~GENMASK((end - 1 - start) / PCPU_GRAIN_SLOTS,
-				 (slot - start) / PCPU_GRAIN_SLOTS);
-	room->head_slots = min(room->head_slots, slot - start);
-	if (slot >= tail) {
+	room->free_slots -= to - from;
+	room->grains &= ~GENMASK((to - 1) / PCPU_GRAIN_SLOTS, from / PCPU_GRAIN_SLOTS);
+	room->head_slots = min(room->head_slots, from);
+	if (from >= tail) {
 		/* What is left of it before the slots is a run as others are. */
-		room->bound_slots = max(room->bound_slots, slot - tail);
-		room->tail_slots = start + PCPU_ROW_SLOTS - end;
+		room->bound_slots = max(room->bound_slots, from - tail);
+		room->tail_slots = PCPU_ROW_SLOTS - to;
 	}
 	room->bound_slots = min(room->bound_slots, room->free_slots - room->tail_slots);
 }
@@ -161,15 +162,17 @@ static void pcpu_room_cut(struct pcpu_area_map *map, unsigned int start, unsigne
  */
 void pcpu_area_open(struct pcpu_area_map *map, unsigned int slot, unsigned int nr)
 {
-	unsigned int end = slot + nr, start = round_down(slot, PCPU_ROW_SLOTS);
+	unsigned int end = slot + nr, start = round_down(slot, PCPU_ROW_SLOTS), next;
 
-	bitmap_clear(map->busy, slot, nr);
-	for (; slot < end; slot = start) {
-		unsigned int next = start + PCPU_ROW_SLOTS;
-
+	if (!nr)
+		return;
+	pcpu_mark(map, slot, nr, false);
+	do {
+		next = start + PCPU_ROW_SLOTS;
 		pcpu_room_add(map, start, slot, min(end, next));
+		slot = next;
 		start = next;
-	}
+	} while (slot < end);
 }
 
 /**
@@ -181,16 +184,18 @@ void pcpu_area_open(struct pcpu_area_map *map, unsigned int slot, unsigned int n
  */
 void pcpu_area_close(struct pcpu_area_map *map, unsigned int slot, unsigned int nr)
 {
-	unsigned int end = slot + nr, start = round_down(slot, PCPU_ROW_SLOTS);
+	struct pcpu_room *room = &map->room[slot / PCPU_ROW_SLOTS];
+	unsigned int from = slot % PCPU_ROW_SLOTS, to;
 
-	bitmap_set(map->busy, slot, nr);
-	for (; slot < end; slot = start) {
-		unsigned int next = start + PCPU_ROW_SLOTS;
-
-		if (map->room[start / PCPU_ROW_SLOTS].free_slots)
-			pcpu_room_cut(map, start, slot, min(end, next));
-		start = next;
-	}
+	pcpu_mark(map, slot, nr, true);
+	do {
+		to = min(from + nr, PCPU_ROW_SLOTS);
+		if (room->free_slots)
+			pcpu_room_cut(room, from, to);
+		nr -= to - from;
+		from = 0;
+		room++;
+	} while (nr);
 }
 
 /* ---- search --------------------------------------------------------------------- */
@@ -499,19 +504,21 @@ unsigned int pcpu_area_free_after(const struct pcpu_area_map *map,
  * Bytes of @lengths are read without the lock, but none is trusted before it says that
  * the area is live: pcpu_area_enliven() orders them all.
  */
-static void pcpu_length_write(struct pcpu_area_map *map, unsigned int slot, unsigned int nr)
+static noinline void pcpu_length_write_long(u8 *byte, unsigned int nr)
 {
-	u8 *byte = &map->lengths[slot];
-
-	if (nr < PCPU_AREA_LONG) {
-		pcpu_length_store(byte, nr);
-		return;
-	}
 	pcpu_length_store(byte + 1, nr & ~PCPU_AREA_LIVE);
 	pcpu_length_store(byte + 2, nr >> 7 & ~PCPU_AREA_LIVE);
 	pcpu_length_store(byte + 3, nr >> 14 & ~PCPU_AREA_LIVE);
 	pcpu_length_store(byte + 4, nr >> 21);
 	pcpu_length_store(byte, PCPU_AREA_LONG);
+}
+
+static void pcpu_length_write(struct pcpu_area_map *map, unsigned int slot, unsigned int nr)
+{
+	if (nr < PCPU_AREA_LONG)
+		pcpu_length_store(&map->lengths[slot], nr);
+	else
+		pcpu_length_write_long(&map->lengths[slot], nr);
 }
 
 /**
@@ -531,28 +538,15 @@ unsigned int pcpu_area_take(struct pcpu_area_map *map, unsigned int slot, unsign
 	unsigned int end = slot + nr, nr_areas = 0;
 
 	pcpu_area_close(map, slot, nr);
-	do {
+	if (likely(nr == length)) {
 		pcpu_length_write(map, slot, length);
-		slot += length;
+		return 1;
+	}
+	for (; slot < end; slot += length) {
+		pcpu_length_write(map, slot, length);
 		nr_areas++;
-	} while (slot < end);
+	}
 	return nr_areas;
-}
-
-/**
- * pcpu_area_unmark - the area ends, its slots stay closed
- * @map: the map
- * @slot: its first slot
- */
-void pcpu_area_unmark(struct pcpu_area_map *map, unsigned int slot)
-{
-	u8 *byte = &map->lengths[slot];
-	unsigned int i;
-
-	if (READ_ONCE(*byte) == PCPU_AREA_LONG)
-		for (i = 1; i <= PCPU_LONG_BYTES; i++)
-			pcpu_length_store(byte + i, 0);
-	pcpu_length_store(byte, 0);
 }
 
 /**

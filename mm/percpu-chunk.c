@@ -110,9 +110,10 @@ static void pcpu_move_row(struct pcpu_allocator *pa, struct pcpu_row *row, unsig
 			  unsigned int class)
 {
 	if (old) {
-		__list_del_entry(&row->fit_link);
-		if (list_empty(&pa->fit[old]))
+		/* Both are the head if it is the last one. */
+		if (row->fit_link.next == row->fit_link.prev)
 			__clear_bit(old, pa->fit_mask);
+		__list_del_entry(&row->fit_link);
 	}
 	if (!class)
 		return;
@@ -124,8 +125,8 @@ static void pcpu_move_row(struct pcpu_allocator *pa, struct pcpu_row *row, unsig
 	__set_bit(class, pa->fit_mask);
 }
 
-static void pcpu_relist_row(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
-			    unsigned int index)
+static __always_inline void pcpu_relist_row(struct pcpu_allocator *pa,
+					    struct pcpu_chunk *chunk, unsigned int index)
 {
 	struct pcpu_row *row = &chunk->rows[index];
 	unsigned int class = pcpu_row_fit_class(&chunk->map, index);
@@ -142,26 +143,45 @@ static void pcpu_relist_row(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
 		pcpu_count_empty_row(pa, chunk, 1);
 }
 
+static noinline void pcpu_relist_rows(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+				      unsigned int index, unsigned int last)
+{
+	lockdep_assert_held(&pa->lock);
+
+	do {
+		pcpu_relist_row(pa, chunk, index);
+	} while (index++ < last);
+}
+
 /* After any change of the area map in [slot, slot + nr), or of what it tells of them. */
 static void pcpu_relist_slots(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
 			      unsigned int slot, unsigned int nr)
 {
 	unsigned int index = slot / PCPU_ROW_SLOTS, last = (slot + nr - 1) / PCPU_ROW_SLOTS;
 
-	lockdep_assert_held(&pa->lock);
-
 	/* Runs that begin in the row before reach into this one's first. */
 	if (slot % PCPU_ROW_SLOTS <= chunk->map.room[index].head_slots && index &&
 	    chunk->map.room[index - 1].tail_slots)
-		pcpu_relist_row(pa, chunk, index - 1);
-	do {
-		pcpu_relist_row(pa, chunk, index);
-	} while (index++ < last);
+		index--;
+	pcpu_relist_rows(pa, chunk, index, last);
 }
 
 static void pcpu_relist_chunk(struct pcpu_allocator *pa, struct pcpu_chunk *chunk)
 {
 	pcpu_relist_slots(pa, chunk, 0, chunk->map.nr_slots);
+}
+
+/* For debugfs. */
+static void pcpu_count_extremes(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+				const struct pcpu_request *req)
+{
+	struct pcpu_counts *counts = &pa->counts;
+	size_t bytes = pcpu_want_object_bytes(&req->want);
+
+	chunk->max_area_slots = max(chunk->max_area_slots, req->nr_slots);
+	counts->nr_max_alloc = max(counts->nr_max_alloc, pa->peak_areas);
+	counts->min_alloc_bytes = min(counts->min_alloc_bytes, bytes);
+	counts->max_alloc_bytes = max(counts->max_alloc_bytes, bytes);
 }
 
 static void pcpu_count_alloc(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
@@ -170,14 +190,10 @@ static void pcpu_count_alloc(struct pcpu_allocator *pa, struct pcpu_chunk *chunk
 	struct pcpu_counts *counts = &pa->counts;
 
 	chunk->nr_areas += nr;
-	chunk->max_area_slots = max(chunk->max_area_slots, req->nr_slots);
 	counts->nr_alloc += nr;
 	pa->peak_areas = max(pa->peak_areas, counts->nr_alloc - counts->nr_dealloc);
-	counts->nr_max_alloc = max(counts->nr_max_alloc, pa->peak_areas);
-	counts->min_alloc_bytes = min_t(size_t, counts->min_alloc_bytes,
-					pcpu_want_object_bytes(&req->want));
-	counts->max_alloc_bytes = max_t(size_t, counts->max_alloc_bytes,
-					pcpu_want_object_bytes(&req->want));
+	if (IS_ENABLED(CONFIG_PERCPU_STATS))
+		pcpu_count_extremes(pa, chunk, req);
 }
 
 /* Make the area of a request, or the run of areas, at a place that holds it. */
@@ -223,7 +239,7 @@ static __always_inline bool pcpu_take_in_row(struct pcpu_allocator *pa,
 		pcpu_area_commit(pa, req, chunk, slot);
 	/* The search may have found out that it promised too much. */
 	else if (chunk->map.room[row->index].bound_slots != bound_slots)
-		pcpu_relist_row(pa, chunk, row->index);
+		pcpu_relist_rows(pa, chunk, row->index, row->index);
 	return slot != PCPU_NONE;
 }
 
@@ -1185,14 +1201,15 @@ static bool pcpu_areas_touch(const struct pcpu_area *low, const struct pcpu_area
 }
 
 /* Release areas[0], and what follows if it lies side by side.  Returns how many. */
-static unsigned int pcpu_release_run(struct pcpu_allocator *pa, const struct pcpu_area *areas,
-				     unsigned int nr)
+static __always_inline unsigned int pcpu_release_run(struct pcpu_allocator *pa,
+						     const struct pcpu_area *areas,
+						     unsigned int nr)
 {
 	struct pcpu_chunk *chunk = areas->chunk;
 	unsigned int slot = areas->slot, i = 0, nr_slots;
 
 	do {
-		pcpu_area_unmark(&chunk->map, areas[i].slot);
+		pcpu_area_unmark(&chunk->map, areas[i].slot, areas[i].nr_slots);
 	} while (++i < nr && pcpu_areas_touch(&areas[i - 1], &areas[i]));
 
 	nr_slots = areas[i - 1].slot + areas[i - 1].nr_slots - slot;

@@ -161,7 +161,6 @@ unsigned int pcpu_area_free_after(const struct pcpu_area_map *map,
 				  unsigned int slot, unsigned int max);
 unsigned int pcpu_area_take(struct pcpu_area_map *map, unsigned int slot, unsigned int nr,
 			    unsigned int length);
-void pcpu_area_unmark(struct pcpu_area_map *map, unsigned int slot);
 unsigned int pcpu_area_length_long(const struct pcpu_area_map *map, unsigned int slot);
 unsigned int pcpu_area_next(const struct pcpu_area_map *map, unsigned int slot);
 
@@ -191,16 +190,36 @@ static inline unsigned int pcpu_area_reach(const struct pcpu_area_map *map, unsi
  */
 static inline void pcpu_length_store(u8 *byte, u8 value)
 {
-	u8 old = READ_ONCE(*byte);
+	u8 old;
 
-	if (!IS_ENABLED(CONFIG_ARCH_NEED_CMPXCHG_1_EMU))
+	if (!IS_ENABLED(CONFIG_ARCH_NEED_CMPXCHG_1_EMU)) {
 		WRITE_ONCE(*byte, value);
-	else
-		while (!try_cmpxchg(byte, &old, value))
-			;
+		return;
+	}
+	old = READ_ONCE(*byte);
+	while (!try_cmpxchg(byte, &old, value))
+		;
 }
 
-/* The same after all that was written before. */
+/**
+ * pcpu_area_unmark - the area ends, its slots stay closed
+ * @map: the map
+ * @slot: its first slot
+ * @nr: its slots
+ */
+static inline void pcpu_area_unmark(struct pcpu_area_map *map, unsigned int slot,
+				    unsigned int nr)
+{
+	u8 *byte = &map->lengths[slot];
+	unsigned int i;
+
+	if (unlikely(nr >= PCPU_AREA_LONG))
+		for (i = 1; i <= PCPU_LONG_BYTES; i++)
+			pcpu_length_store(byte + i, 0);
+	pcpu_length_store(byte, 0);
+}
+
+/* As pcpu_length_store(), after all that was written before. */
 static inline void pcpu_length_publish(u8 *byte, u8 value)
 {
 	if (!IS_ENABLED(CONFIG_ARCH_NEED_CMPXCHG_1_EMU))
@@ -583,6 +602,19 @@ struct pcpu_backend {
 #define PCPU_NR_FIT_CLASSES	64
 #define PCPU_FIT_EMPTY		(PCPU_NR_FIT_CLASSES - 1)
 
+/* pcpu_fit_class() of what is less than twice PCPU_ROW_SLOTS. */
+static inline unsigned int pcpu_reach_class(unsigned int nr_slots)
+{
+	unsigned int log, class;
+
+	if (nr_slots < (1U << PCPU_FIT_SUBSHIFT))
+		return nr_slots;
+	log = ilog2(nr_slots) - PCPU_FIT_SUBSHIFT;
+	class = (log << PCPU_FIT_SUBSHIFT) + (nr_slots >> log);
+	/* Larger pages have one class too many. */
+	return PAGE_SHIFT < 18 ? class : min(class, PCPU_FIT_EMPTY - 1U);
+}
+
 /**
  * pcpu_fit_class - index of the list for rows with such a free run
  * @nr_slots: its length; from twice PCPU_ROW_SLOTS on there is but one class
@@ -593,13 +625,7 @@ struct pcpu_backend {
  */
 static inline unsigned int pcpu_fit_class(unsigned int nr_slots)
 {
-	unsigned int log;
-
-	nr_slots = min(nr_slots, 2 * PCPU_ROW_SLOTS - 1);
-	if (nr_slots < (1U << PCPU_FIT_SUBSHIFT))
-		return nr_slots;
-	log = ilog2(nr_slots) - PCPU_FIT_SUBSHIFT;
-	return min((log << PCPU_FIT_SUBSHIFT) + (nr_slots >> log), PCPU_FIT_EMPTY - 1U);
+	return pcpu_reach_class(min(nr_slots, 2 * PCPU_ROW_SLOTS - 1));
 }
 
 /**
@@ -614,7 +640,8 @@ static inline unsigned int pcpu_row_fit_class(const struct pcpu_area_map *map,
 {
 	if (map->room[index].free_slots == PCPU_ROW_SLOTS)
 		return PCPU_FIT_EMPTY;
-	return pcpu_fit_class(pcpu_area_reach(map, index));
+	/* It is not free throughout, so no run from it is as long as two rows. */
+	return pcpu_reach_class(pcpu_area_reach(map, index));
 }
 
 /**

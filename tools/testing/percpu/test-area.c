@@ -166,7 +166,7 @@ static void twin_free(struct twin *twin, unsigned int slot)
 	EXPECT_EQ(pcpu_area_length(&twin->map, slot), nr);
 	EXPECT_EQ(pcpu_area_claim(&twin->map, slot), nr);
 	EXPECT_EQ(pcpu_area_claim(&twin->map, slot), 0);
-	pcpu_area_unmark(&twin->map, slot);
+	pcpu_area_unmark(&twin->map, slot, nr);
 	pcpu_area_open(&twin->map, slot, nr);
 	twin->length[slot] = 0;
 	twin_fill(twin, slot, nr, FREE);
