@@ -394,8 +394,7 @@ static unsigned long pcpu_depot_take(struct pcpu_allocator *pa, struct pcpu_bin 
 /* Serve a request that found nothing at hand here from what others had too much of. */
 static bool pcpu_depot_serve(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
-	struct pcpu_cache *cache = pcpu_depot_cache();
-	struct pcpu_bin *depot = cache ? pcpu_bin_in(cache, req->nr_slots) : NULL;
+	struct pcpu_bin *depot = pcpu_depot_bin(req->nr_slots);
 	struct pcpu_area area = {};
 	unsigned long addr;
 
@@ -778,17 +777,6 @@ struct pcpu_cache_figures pcpu_cache_count(struct pcpu_allocator *pa)
 	if (pcpu_depot_cache())
 		pcpu_figures_add(&sum, pcpu_depot_cache());
 	return sum;
-}
-
-/**
- * pcpu_cache_held_bytes - what of the budget is given out
- * @pa: the allocator
- *
- * Return: bytes of each unit that the bins of all CPUs and of the depot may hold now
- */
-unsigned int pcpu_cache_held_bytes(const struct pcpu_allocator *pa)
-{
-	return pa->cache_total_bytes - atomic_read(&pa->cache_budget_bytes);
 }
 
 /**

@@ -427,36 +427,6 @@ static void pcpu_claim_place(struct pcpu_allocator *pa, struct pcpu_request *req
 
 /* ---- pages in hand --------------------------------------------------------- */
 
-/**
- * pcpu_request_init - set what a request needs to be served from chunks
- * @req: the request
- * @want: what it is for, or NULL for rows and chunks alone
- * @gfp: mask for backing allocations
- */
-void pcpu_request_init(struct pcpu_request *req, const struct pcpu_want *want, gfp_t gfp)
-{
-	static const struct pcpu_want none;
-
-	/* One by one: to clear it as a whole first costs more than all this. */
-	req->want = want ? *want : none;
-	req->nr_slots = req->want.size_bytes >> PCPU_MIN_ALLOC_SHIFT;
-	req->align_slots = req->want.align_bytes >> PCPU_MIN_ALLOC_SHIFT;
-	req->run_slots = req->nr_slots;
-	req->backing_gfp = gfp;
-	req->may_block = gfpflags_allow_blocking(gfp);
-	/* Page tables would come from the emergency reserve. */
-	req->may_create = req->may_block && !(current->flags & PF_MEMALLOC);
-	req->may_populate = true;
-	req->wants_all = false;
-	INIT_LIST_HEAD(&req->pages);
-	INIT_LIST_HEAD(&req->ext_pages);
-	req->nr_rows = 0;
-	req->nr_pauses = 0;
-	req->new_chunk = NULL;
-	req->area.chunk = NULL;
-	req->fail = PCPU_FAIL_NOT;
-}
-
 static void pcpu_free_page_list(struct list_head *pages)
 {
 	struct page *page, *next;
@@ -993,9 +963,12 @@ enum pcpu_step {
 	PCPU_STEP_FAIL,
 };
 
-/* One hold of the lock: take what can be taken, or say what is missing. */
+/*
+ * One hold of the lock: take what can be taken, or say what is missing; @looks at
+ * present room.
+ */
 static enum pcpu_step pcpu_try(struct pcpu_allocator *pa, struct pcpu_request *req,
-			       struct pcpu_place *place)
+			       struct pcpu_place *place, bool looks)
 {
 	if (req->new_chunk) {
 		pcpu_publish_chunk(pa, req->new_chunk);
@@ -1007,8 +980,7 @@ static enum pcpu_step pcpu_try(struct pcpu_allocator *pa, struct pcpu_request *r
 		req->fail = PCPU_FAIL_RESERVED;
 		return PCPU_STEP_FAIL;
 	}
-	if (pcpu_take_present(pa, req) ||
-	    pcpu_take_spare(pa, req))
+	if ((looks && pcpu_take_present(pa, req)) || pcpu_take_spare(pa, req))
 		return PCPU_STEP_DONE;
 	if (req->may_populate && pcpu_find_place(pa, req, place)) {
 		if (place->nr_rows > req->nr_rows)
@@ -1067,28 +1039,6 @@ static int pcpu_prepare(struct pcpu_allocator *pa, struct pcpu_request *req,
 	return err;
 }
 
-/*
- * How many areas may be taken ahead of requests: not more than there were of late.
- * So where things grow, what is allocated together still lies together.
- */
-static u64 pcpu_areas_ahead(const struct pcpu_allocator *pa)
-{
-	return pa->peak_areas - (pa->counts.nr_alloc - pa->counts.nr_dealloc);
-}
-
-/**
- * pcpu_chunk_may_run - may pcpu_chunk_take_run() take areas ahead of requests now?
- * @pa: the allocator
- *
- * Context: any, no lock; true or false may be late by a moment.
- * Return: false if it would be in vain
- */
-bool pcpu_chunk_may_run(const struct pcpu_allocator *pa)
-{
-	/* Deliberately racy: only a hint, that is looked at under the lock again. */
-	return data_race(pcpu_areas_ahead(pa)) >= 2;
-}
-
 /**
  * pcpu_chunk_take_run - take areas side by side, if there is room for them
  * @pa: the allocator
@@ -1120,28 +1070,19 @@ unsigned int pcpu_chunk_take_run(struct pcpu_allocator *pa, struct pcpu_request 
 	return nr > 1 ? nr : 0;
 }
 
-/**
- * pcpu_chunk_alloc - find or make room for a request
- * @pa: the allocator
- * @req: the request; on success its chunk and slot are set, else its fail
- *
- * The area's memory is not zeroed.
- *
- * Context: as the request says.  Takes the lock, but holds none while memory
- * is allocated or mapped.
- * Return: 0, -ENOMEM, -EINTR after a fatal signal, or -EIO after a bug
- */
-int pcpu_chunk_alloc(struct pcpu_allocator *pa, struct pcpu_request *req)
+/* The rest of pcpu_chunk_alloc(), where present room was looked for a moment ago. */
+static noinline int pcpu_chunk_alloc_slow(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
 	unsigned int nr_tries = 0, seq;
 	struct pcpu_place place;
+	bool looks = req->want.reserved;
 	enum pcpu_step step;
 	unsigned long flags;
 	int err;
 
-	for (;;) {
+	for (;; looks = true) {
 		spin_lock_irqsave(&pa->lock, flags);
-		step = pcpu_try(pa, req, &place);
+		step = pcpu_try(pa, req, &place, looks);
 		seq = pa->publish_seq;
 		spin_unlock_irqrestore(&pa->lock, flags);
 
@@ -1171,6 +1112,28 @@ int pcpu_chunk_alloc(struct pcpu_allocator *pa, struct pcpu_request *req)
 	if (req->nr_rows)
 		pcpu_request_drop(req);
 	return err;
+}
+
+/**
+ * pcpu_chunk_alloc - find or make room for a request
+ * @pa: the allocator
+ * @req: the request; on success its chunk and slot are set, else its fail
+ *
+ * The area's memory is not zeroed.
+ *
+ * Context: as the request says.  Takes the lock, but holds none while memory
+ * is allocated or mapped.
+ * Return: 0, -ENOMEM, -EINTR after a fatal signal, or -EIO after a bug
+ */
+int pcpu_chunk_alloc(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	unsigned long flags;
+	bool taken;
+
+	spin_lock_irqsave(&pa->lock, flags);
+	taken = !req->want.reserved && pcpu_take_present(pa, req);
+	spin_unlock_irqrestore(&pa->lock, flags);
+	return likely(taken) ? 0 : pcpu_chunk_alloc_slow(pa, req);
 }
 
 /**

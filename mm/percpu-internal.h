@@ -925,7 +925,6 @@ int pcpu_chunk_alloc(struct pcpu_allocator *pa, struct pcpu_request *req);
 bool pcpu_chunk_try_alloc(struct pcpu_allocator *pa, struct pcpu_request *req);
 void pcpu_chunk_release(struct pcpu_allocator *pa, const struct pcpu_area *areas,
 			unsigned int nr);
-bool pcpu_chunk_may_run(const struct pcpu_allocator *pa);
 unsigned int pcpu_chunk_take_run(struct pcpu_allocator *pa, struct pcpu_request *req,
 				 unsigned int max);
 void pcpu_request_drop(struct pcpu_request *req);
@@ -934,10 +933,62 @@ int pcpu_request_get_rows(struct pcpu_allocator *pa, struct pcpu_request *req,
 int pcpu_request_get_chunk(struct pcpu_allocator *pa, struct pcpu_request *req);
 bool pcpu_chunk_add_row(struct pcpu_allocator *pa, struct pcpu_request *req);
 void pcpu_chunk_add_new(struct pcpu_allocator *pa, struct pcpu_request *req);
-void pcpu_request_init(struct pcpu_request *req, const struct pcpu_want *want, gfp_t gfp);
 unsigned int pcpu_chunk_give_back(struct pcpu_allocator *pa, unsigned int keep_rows,
 				  unsigned int max_rows);
 bool pcpu_chunk_retire_spare(struct pcpu_allocator *pa, unsigned int keep_chunks);
+
+/**
+ * pcpu_request_init - set what a request needs to be served from chunks
+ * @req: the request
+ * @want: what it is for, or NULL for rows and chunks alone
+ * @gfp: mask for backing allocations
+ */
+static inline void pcpu_request_init(struct pcpu_request *req, const struct pcpu_want *want,
+				     gfp_t gfp)
+{
+	static const struct pcpu_want none;
+
+	/* One by one: to clear it as a whole first costs more than all this. */
+	req->want = want ? *want : none;
+	req->nr_slots = req->want.size_bytes >> PCPU_MIN_ALLOC_SHIFT;
+	req->align_slots = req->want.align_bytes >> PCPU_MIN_ALLOC_SHIFT;
+	req->run_slots = req->nr_slots;
+	req->backing_gfp = gfp;
+	req->may_block = gfpflags_allow_blocking(gfp);
+	/* Page tables would come from the emergency reserve. */
+	req->may_create = req->may_block && !(current->flags & PF_MEMALLOC);
+	req->may_populate = true;
+	req->wants_all = false;
+	INIT_LIST_HEAD(&req->pages);
+	INIT_LIST_HEAD(&req->ext_pages);
+	req->nr_rows = 0;
+	req->nr_pauses = 0;
+	req->new_chunk = NULL;
+	req->area.chunk = NULL;
+	req->fail = PCPU_FAIL_NOT;
+}
+
+/*
+ * How many areas may be taken ahead of requests: not more than there were of late.
+ * So where things grow, what is allocated together still lies together.
+ */
+static inline u64 pcpu_areas_ahead(const struct pcpu_allocator *pa)
+{
+	return pa->peak_areas - (pa->counts.nr_alloc - pa->counts.nr_dealloc);
+}
+
+/**
+ * pcpu_chunk_may_run - may pcpu_chunk_take_run() take areas ahead of requests now?
+ * @pa: the allocator
+ *
+ * Context: any, no lock; true or false may be late by a moment.
+ * Return: false if it would be in vain
+ */
+static inline bool pcpu_chunk_may_run(const struct pcpu_allocator *pa)
+{
+	/* Deliberately racy: only a hint, that is looked at under the lock again. */
+	return data_race(pcpu_areas_ahead(pa)) >= 2;
+}
 
 /* ---- freed areas at hand (percpu-cache.c) ----------------------------------- */
 
@@ -1011,7 +1062,6 @@ void pcpu_cache_release(struct pcpu_allocator *pa, struct pcpu_area *areas, unsi
 bool pcpu_cache_drain(struct pcpu_allocator *pa, bool all_cpus);
 bool pcpu_cache_age(struct pcpu_allocator *pa);
 struct pcpu_cache_figures pcpu_cache_count(struct pcpu_allocator *pa);
-unsigned int pcpu_cache_held_bytes(const struct pcpu_allocator *pa);
 void pcpu_cache_enable(struct pcpu_allocator *pa, unsigned long ram_pages);
 
 /*
@@ -1088,6 +1138,38 @@ static __always_inline struct pcpu_bin *pcpu_bin_in(struct pcpu_cache *cache,
 static __always_inline struct pcpu_bin *pcpu_bin_of(unsigned int nr_slots)
 {
 	return pcpu_bin_in(raw_cpu_ptr(&pcpu_caches), nr_slots);
+}
+
+/* The depot's bin of a size, or NULL. */
+static inline struct pcpu_bin *pcpu_depot_bin(unsigned int nr_slots)
+{
+	struct pcpu_cache *cache = pcpu_depot_cache();
+
+	return cache ? pcpu_bin_in(cache, nr_slots) : NULL;
+}
+
+/**
+ * pcpu_cache_may_refill - is pcpu_cache_refill() worth a call?
+ * @pa: the allocator
+ * @nr_slots: size of what is wanted
+ *
+ * Context: any.
+ * Return: false if no bin has that size, the depot's included, and none would get it
+ */
+static inline bool pcpu_cache_may_refill(struct pcpu_allocator *pa, unsigned int nr_slots)
+{
+	return pcpu_chunk_may_run(pa) || pcpu_bin_of(nr_slots) || pcpu_depot_bin(nr_slots);
+}
+
+/**
+ * pcpu_cache_held_bytes - what of the budget is given out
+ * @pa: the allocator
+ *
+ * Return: bytes of each unit that the bins of all CPUs and of the depot may hold now
+ */
+static inline unsigned int pcpu_cache_held_bytes(const struct pcpu_allocator *pa)
+{
+	return pa->cache_total_bytes - atomic_read(&pa->cache_budget_bytes);
 }
 
 static __always_inline bool pcpu_area_suits(const struct pcpu_area *area, unsigned long addr,

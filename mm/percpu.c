@@ -285,8 +285,9 @@ pcpu_object_finish(const struct pcpu_want *want, const struct pcpu_area *area,
 	return ptr;
 }
 
-static void pcpu_request_make(struct pcpu_allocator *pa, struct pcpu_request *req,
-			      const struct pcpu_want *want)
+static __always_inline void pcpu_request_make(struct pcpu_allocator *pa,
+					      struct pcpu_request *req,
+					      const struct pcpu_want *want)
 {
 	pcpu_request_init(req, want, pcpu_backing_gfp(current_gfp_context(want->gfp)));
 	req->may_populate = pcpu_may_populate(pa, req->may_block);
@@ -308,7 +309,7 @@ static bool pcpu_collect_freed(struct pcpu_allocator *pa, const struct pcpu_requ
 	return found;
 }
 
-static int pcpu_request_serve(struct pcpu_allocator *pa, struct pcpu_request *req)
+static __always_inline int pcpu_request_serve(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
 	int err = pcpu_chunk_alloc(pa, req);
 
@@ -321,11 +322,11 @@ static int pcpu_request_serve(struct pcpu_allocator *pa, struct pcpu_request *re
 static noinline struct pcpu_area pcpu_want_serve(struct pcpu_allocator *pa,
 						 struct pcpu_want want)
 {
-	struct pcpu_request req;
+	struct pcpu_request req __uninitialized;
 	int err;
 
 	pcpu_request_make(pa, &req, &want);
-	if (pcpu_cache_refill(pa, &req)) {
+	if (pcpu_cache_may_refill(pa, req.nr_slots) && pcpu_cache_refill(pa, &req)) {
 		pcpu_balance_after_alloc(pa, &req);
 		return req.area;
 	}
@@ -436,7 +437,7 @@ static noinline unsigned int pcpu_bulk_serve(struct pcpu_allocator *pa,
 	/* Side by side, areas are as aligned as their size. */
 	unsigned int max_run = IS_ALIGNED(want->size_bytes, want->align_bytes) ? nr : 1;
 	unsigned int nr_got = 0, run = max_run, nr_taken, seq;
-	struct pcpu_request req;
+	struct pcpu_request req __uninitialized;
 	int err = 0;
 
 	pcpu_request_make(pa, &req, want);
@@ -536,7 +537,7 @@ static void pcpu_bulk_undo(size_t nr, void __percpu **ptrs, gfp_t gfp)
 static bool pcpu_bulk_step(struct pcpu_allocator *pa, const struct pcpu_want *want,
 			   unsigned int nr, void __percpu **ptrs, unsigned long caller)
 {
-	struct pcpu_area areas[PCPU_BULK_AREAS];
+	struct pcpu_area areas[PCPU_BULK_AREAS] __uninitialized;
 	size_t sum_bytes = nr * (size_t)pcpu_want_object_bytes(want);
 	struct obj_cgroup *objcg;
 	unsigned int i;
@@ -690,7 +691,7 @@ EXPORT_SYMBOL_GPL(free_percpu);
 void free_percpu_bulk(size_t nr, void __percpu **ptrs)
 {
 	struct pcpu_allocator *pa = &pcpu_main;
-	struct pcpu_area areas[PCPU_BULK_AREAS];
+	struct pcpu_area areas[PCPU_BULK_AREAS] __uninitialized;
 	unsigned int nr_areas = 0, nr_slots = 0;
 	bool kept = false, released = false;
 	size_t i;
