@@ -1204,6 +1204,22 @@ void pcpu_chunk_release(struct pcpu_allocator *pa, const struct pcpu_area *areas
 	spin_unlock_irqrestore(&pa->lock, flags);
 }
 
+/**
+ * pcpu_chunk_release_one - return the slots of an area that is not live
+ * @pa: the allocator
+ * @area: the caller's area
+ *
+ * Context: any but NMI; takes the lock.  Its chunk may be gone on return.
+ */
+void pcpu_chunk_release_one(struct pcpu_allocator *pa, struct pcpu_area area)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&pa->lock, flags);
+	pcpu_release_run(pa, &area, 1);
+	spin_unlock_irqrestore(&pa->lock, flags);
+}
+
 /* ---- giving rows back --------------------------------------------------------- */
 
 struct pcpu_going {

@@ -925,6 +925,7 @@ int pcpu_chunk_alloc(struct pcpu_allocator *pa, struct pcpu_request *req);
 bool pcpu_chunk_try_alloc(struct pcpu_allocator *pa, struct pcpu_request *req);
 void pcpu_chunk_release(struct pcpu_allocator *pa, const struct pcpu_area *areas,
 			unsigned int nr);
+void pcpu_chunk_release_one(struct pcpu_allocator *pa, struct pcpu_area area);
 unsigned int pcpu_chunk_take_run(struct pcpu_allocator *pa, struct pcpu_request *req,
 				 unsigned int max);
 void pcpu_request_drop(struct pcpu_request *req);

@@ -646,7 +646,7 @@ static __always_inline void pcpu_note_kept(struct pcpu_allocator *pa)
 
 static noinline void pcpu_object_release(struct pcpu_allocator *pa, struct pcpu_area area)
 {
-	pcpu_chunk_release(pa, &area, 1);
+	pcpu_chunk_release_one(pa, area);
 	pcpu_balance_after_free(pa);
 }
 
