@@ -158,6 +158,38 @@ static void *run_batches(void *arg)
 	return NULL;
 }
 
+/* More objects of a size than a bin holds, which another thread frees. */
+struct pile {
+	struct object objects[PCPU_CACHE_DEPTH + 40];
+};
+
+static struct pile *piles[2];
+
+static void drop_pile(struct pile *pile)
+{
+	unsigned int i;
+
+	for (i = 0; pile && i < ARRAY_SIZE(pile->objects); i++)
+		model_free(&pile->objects[i], CTX_TASK);
+	free(pile);
+}
+
+static void *run_piles(void *arg)
+{
+	unsigned int step, i, place;
+	struct pile *pile;
+
+	start_task((unsigned long)arg);
+	for (step = 0; step < nr_steps; step++) {
+		pile = malloc(sizeof(*pile));
+		for (i = 0; i < ARRAY_SIZE(pile->objects); i++)
+			EXPECT(model_alloc(&pile->objects[i], 64, 8, false, GFP_KERNEL, CTX_TASK));
+		place = sim_below(ARRAY_SIZE(piles));
+		drop_pile(__atomic_exchange_n(&piles[place], pile, __ATOMIC_ACQ_REL));
+	}
+	return NULL;
+}
+
 static void run_bodies(unsigned int nr, unsigned int steps, void *(*body)(void *arg))
 {
 	pthread_t threads[NR_THREADS * 2], worker;
@@ -221,6 +253,22 @@ TEST(threads_with_faults)
 	most_bytes = 8192;
 	sim.fail_permille = 20;
 	run_threads(NR_THREADS, test_scaled(8000));
+	world_shutdown();
+}
+
+/* CPUs give areas to the depot, and take them, all at once, while the worker drains it. */
+TEST(threads_depot)
+{
+	unsigned long nr_hits = 0;
+	unsigned int i;
+
+	world_boot(&(struct world){ .nr_cpus = 4, .cache = true });
+	run_bodies(NR_THREADS, test_scaled(400), run_piles);
+	for (i = 0; i < ARRAY_SIZE(piles); i++)
+		drop_pile(piles[i]);
+	for (i = 0; i < PCPU_CACHE_BINS; i++)
+		nr_hits += pcpu_depot_cache()->bin[i].nr_hits;
+	EXPECT(nr_hits > 0);
 	world_shutdown();
 }
 
