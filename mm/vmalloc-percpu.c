@@ -293,12 +293,16 @@ struct vm_struct **pcpu_get_vm_areas(const unsigned long *offsets, const size_t 
 		.offsets = offsets, .bytes = sizes, .nr = nr_vms, .align = align, .gfp = gfp,
 		.spares = LIST_HEAD_INIT(con.spares),
 	};
+	bool taken;
 
 	if (!check_areas(&con))
 		return NULL;
-	if (!get_memory(&con) || !find_and_take(&con))
+	taken = get_memory(&con) && find_and_take(&con);
+	/* Among what a failure leaves is the spare of a CPU. */
+	if (taken || !list_empty(&con.spares))
+		vmap_preload_end(&con.spares, gfp, NUMA_NO_NODE);
+	if (!taken)
 		goto fail;
-	vmap_preload_end(&con.spares, gfp, NUMA_NO_NODE);
 	if (!populate_shadow(&con)) {
 		give_areas(&con);
 		goto fail;
@@ -308,7 +312,6 @@ struct vm_struct **pcpu_get_vm_areas(const unsigned long *offsets, const size_t 
 	kfree(con.areas);
 	return con.vms;
 fail:
-	vmap_descriptor_free_list(&con.spares);
 	free_memory(&con);
 	return NULL;
 }

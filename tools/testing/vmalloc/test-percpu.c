@@ -164,9 +164,42 @@ TEST(percpu_fail_each)
 		/* A spare that is not replaced is the one failure that nobody sees. */
 		EXPECT(!vms || nth > 10);
 	}
-	EXPECT(nth > 12);
+	/* Arrays, descriptors, two spares besides the one at hand, and the next of those. */
+	EXPECT(nth > 11);
 	check_congruent(vms, offset_of, size_of, 3);
 	pcpu_free_vm_areas(vms, 3);
+	world_shutdown();
+}
+
+/* Whatever fails, the CPU has its spare afterwards, as it had before. */
+TEST(percpu_failure_keeps_spare)
+{
+	unsigned long offsets[] = { 0, 16 * PAGE_SIZE }, nth;
+	size_t sizes[] = { 8 * PAGE_SIZE, 8 * PAGE_SIZE };
+	struct vmap_space_stats before, after;
+	struct vm_struct **vms = NULL;
+	struct vmap_request req = {
+		.size_bytes = PAGE_SIZE, .align_bytes = 1, .node = NUMA_NO_NODE,
+		.gfp = GFP_NOWAIT,
+	};
+
+	world_boot(1, 2048 * PAGE_SIZE);
+	for (nth = 1; !vms; nth++) {
+		sim.fail_nth = nth;
+		vms = pcpu_get_vm_areas(offsets, sizes, 2, PAGE_SIZE, GFP_KERNEL);
+		sim.fail_nth = 0;
+		vmap_space_read_stats(&before);
+		req.start = VMALLOC_START + 4 * nth * PAGE_SIZE;
+		req.end = req.start + PAGE_SIZE;
+		EXPECT(!IS_ERR(model_alloc(&req)));
+		vmap_space_read_stats(&after);
+		EXPECT_EQ(after.nr_fits[VMAP_FIT_MIDDLE], before.nr_fits[VMAP_FIT_MIDDLE] + 1);
+		/* Where nothing failed but the refill, it is missing. */
+		EXPECT(vms || after.nr_preload_allocs == before.nr_preload_allocs);
+	}
+	EXPECT(nth > 6);
+	pcpu_free_vm_areas(vms, 2);
+	model_free_all();
 	world_shutdown();
 }
 
