@@ -15,6 +15,8 @@
 
 /* Segments in one bin that a search looks at. */
 #define VMAP_SEGMENT_TRIES	8
+/* Ranges that a search for segments by address passes under one hold of the lock. */
+#define VMAP_NEXT_BATCH		32
 /* Descriptors that a node keeps at hand. */
 #define VMAP_NODE_SPARES	64
 /* Areas of up to this part of a segment are taken from one. */
@@ -587,21 +589,44 @@ static bool take_in_window(struct vmap_segment *seg, const struct vmap_request *
 	return taken;
 }
 
-/* The lowest segment that ends behind @addr. */
-static struct vmap_segment *segment_next(unsigned long addr, unsigned long end)
+/*
+ * The first segment among the next few ranges from *addr on, which is moved on behind
+ * what was looked at, or to @end.  NULL: there is none among them.
+ */
+static struct vmap_segment *segment_next(unsigned long *addr, unsigned long end)
 {
+	unsigned int nr = VMAP_NEXT_BATCH;
 	struct vmap_area *range;
 
-	spin_lock(&vmap_ranges.lock);
-	do {
-		range = vmap_range_next(addr);
-		if (range)
-			addr = range->va_end;
-	} while (range && !(range->flags & VMAP_SEGMENT) && range->va_start < end);
-	spin_unlock(&vmap_ranges.lock);
-	if (!range || range->va_start >= end)
-		return NULL;
-	return vmap_area_segment(range);
+	guard(spinlock)(&vmap_ranges.lock);
+	while (nr--) {
+		range = vmap_range_next(*addr);
+		if (!range || range->va_start >= end) {
+			*addr = end;
+			break;
+		}
+		*addr = range->va_end;
+		if (range->flags & VMAP_SEGMENT)
+			return vmap_area_segment(range);
+	}
+	return NULL;
+}
+
+static bool take_from_any(const struct vmap_request *req, struct vmap_area *va)
+{
+	unsigned long addr = max(req->start, VMALLOC_START);
+	unsigned long end = min(req->end, VMALLOC_END);
+	struct vmap_segment *seg;
+
+	while (addr < end) {
+		if (gfpflags_allow_blocking(req->gfp))
+			cond_resched();
+		guard(rcu)();
+		seg = segment_next(&addr, end);
+		if (seg && take_in_window(seg, req, va))
+			return true;
+	}
+	return false;
 }
 
 /**
@@ -614,18 +639,14 @@ static struct vmap_segment *segment_next(unsigned long addr, unsigned long end)
  */
 struct vmap_area *vmap_segment_alloc_window(const struct vmap_request *req)
 {
-	struct vmap_area *va = vmap_descriptor_alloc(req->gfp, req->node);
-	unsigned long addr = req->start;
-	struct vmap_segment *seg;
+	struct vmap_area *va;
 
-	if (!va)
+	/* Segments lie in the vmalloc window; that of modules, for one, has none. */
+	if (!nr_classes || req->start >= VMALLOC_END || req->end <= VMALLOC_START)
 		return NULL;
-	guard(rcu)();
-	while ((seg = segment_next(addr, req->end))) {
-		if (take_in_window(seg, req, va))
-			return va;
-		addr = seg->start + vmap_class_bytes(seg->class);
-	}
+	va = vmap_descriptor_alloc(req->gfp, req->node);
+	if (!va || take_from_any(req, va))
+		return va;
 	vmap_descriptor_free(va);
 	return NULL;
 }

@@ -127,6 +127,35 @@ TEST(segment_window_inside)
 	world_shutdown();
 }
 
+/*
+ * A full window has many ranges, and none of them may be a segment: others who want the
+ * lock need not wait until all were looked at.
+ */
+static void fill_and_fail(unsigned long start, unsigned long nr_pages)
+{
+	struct vmap_request req = {
+		.size_bytes = PAGE_SIZE, .align_bytes = 1, .node = NUMA_NO_NODE,
+		.gfp = GFP_KERNEL, .start = start, .end = start + nr_pages * PAGE_SIZE,
+	};
+
+	while (nr_pages--)
+		EXPECT(!IS_ERR(model_alloc(&req)));
+	sim.most_steps = 0;
+	req.gfp |= __GFP_NOWARN;
+	EXPECT_EQ(PTR_ERR(model_alloc(&req)), -EBUSY);
+	EXPECT(sim.most_steps && sim.most_steps < 100);
+}
+
+TEST(segment_full_window_in_batches)
+{
+	world_boot(1, 64 * GIB);
+	fill_and_fail(VMALLOC_START + 32 * GIB, 1000);
+	fill_and_fail(VMALLOC_START - 4 * GIB, 1000);
+	model_check();
+	model_free_all();
+	world_shutdown();
+}
+
 /* Whoever comes by address to a segment that is going finds no room there. */
 TEST(segment_detached_is_full)
 {

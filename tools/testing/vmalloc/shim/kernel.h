@@ -102,6 +102,7 @@ static inline bool gfpflags_allow_blocking(gfp_t gfp)
  * struct shim_task - what runs
  * @cpu: where
  * @nr_locks: spinlocks held
+ * @nr_steps: functions that a lock was asserted in, since the last one was taken
  * @nr_rcu: RCU read-side sections it is in
  * @atomic: preemption is disabled
  * @gfp: every allocation must keep to this, if @gfp_known
@@ -109,6 +110,7 @@ static inline bool gfpflags_allow_blocking(gfp_t gfp)
 struct shim_task {
 	unsigned int cpu;
 	unsigned int nr_locks;
+	unsigned int nr_steps;
 	unsigned int nr_rcu;
 	bool atomic;
 	gfp_t gfp;
@@ -141,8 +143,13 @@ void might_sleep(void);
 bool shim_is_held(const spinlock_t *lock);
 #define SHIM_LOCK_OF(lock)	_Generic((lock), struct mutex *: (void *)(lock), \
 					 default: (void *)(lock))
+void shim_step(void);
 #define lockdep_assert_held(lock)					\
-	SHIM_ASSERT(shim_is_held(SHIM_LOCK_OF(lock)), "%s: lock is not held", __func__)
+	do {								\
+		SHIM_ASSERT(shim_is_held(SHIM_LOCK_OF(lock)), "%s: lock is not held", \
+			    __func__);					\
+		shim_step();						\
+	} while (0)
 
 void rcu_read_lock(void);
 void rcu_read_unlock(void);

@@ -89,6 +89,13 @@ void might_sleep(void)
 	SHIM_ASSERT(!shim_task.atomic, "may sleep, with preemption disabled");
 }
 
+/* How long a lock is held cannot be timed here, but something of it be counted. */
+void shim_step(void)
+{
+	if (++shim_task.nr_steps > data_race(sim.most_steps))
+		WRITE_ONCE(sim.most_steps, shim_task.nr_steps);
+}
+
 void spin_lock_init(spinlock_t *lock)
 {
 	pthread_mutex_init(&lock->mutex, NULL);
@@ -100,20 +107,25 @@ bool shim_is_held(const spinlock_t *lock)
 	return READ_ONCE(lock->holder) == &shim_task;
 }
 
+static void locked(spinlock_t *lock)
+{
+	WRITE_ONCE(lock->holder, &shim_task);
+	shim_task.nr_locks++;
+	shim_task.nr_steps = 0;
+}
+
 void spin_lock(spinlock_t *lock)
 {
 	SHIM_ASSERT(!shim_is_held(lock), "deadlock");
 	pthread_mutex_lock(&lock->mutex);
-	WRITE_ONCE(lock->holder, &shim_task);
-	shim_task.nr_locks++;
+	locked(lock);
 }
 
 bool spin_trylock(spinlock_t *lock)
 {
 	if (pthread_mutex_trylock(&lock->mutex))
 		return false;
-	WRITE_ONCE(lock->holder, &shim_task);
-	shim_task.nr_locks++;
+	locked(lock);
 	return true;
 }
 

@@ -24,6 +24,7 @@
  * @nr_warnings: kernel warnings, and of those
  * @nr_expected: the ones that a test still expects
  * @nr_messages: lines of level warning and above
+ * @most_steps: functions that a lock is asserted in, under one hold of a spinlock, at most
  * @gfp: all masks, or-ed
  * @work: what is to be run
  */
@@ -42,6 +43,7 @@ struct sim {
 	unsigned long nr_warnings;
 	unsigned long nr_expected;
 	unsigned long nr_messages;
+	unsigned int most_steps;
 	gfp_t gfp;
 	struct work_struct *work;
 	struct shrinker *shrinker;
