@@ -42,6 +42,57 @@
 #include "vmalloc-internal.h"
 #include "vmalloc-parts.h"
 
+/* ---- what an entry is, and the usual case -------------------------------- */
+
+/* vmap_look_LEVEL(): what the entry says about where to go on. */
+enum vmap_look {
+	VMAP_HOLE,
+	VMAP_LEAF,
+	VMAP_TABLE,
+};
+
+#define DEFINE_VMAP_LOOK(level)						\
+static __always_inline enum vmap_look vmap_look_##level(level##_t entry) \
+{									\
+	if (level##_none(entry))					\
+		return VMAP_HOLE;					\
+	if (level##_leaf(entry))					\
+		return VMAP_LEAF;					\
+	return WARN_ON_ONCE(level##_bad(entry)) ? VMAP_HOLE : VMAP_TABLE; \
+}
+
+DEFINE_VMAP_LOOK(pgd)
+DEFINE_VMAP_LOOK(p4d)
+DEFINE_VMAP_LOOK(pud)
+DEFINE_VMAP_LOOK(pmd)
+
+/*
+ * The lowest-level table that holds [start, end), or NULL: there is more than one, none
+ * yet, or a larger leaf.  Where areas have come and gone there is one nearly always, and
+ * a small area then needs nothing but its entries.
+ */
+static pmd_t *vmap_one_table(unsigned long start, unsigned long end)
+{
+	pgd_t *pgd = pgd_offset_k(start);
+	p4d_t *p4d;
+	pud_t *pud;
+	pmd_t *pmd;
+
+	if (end - start - 1 >= PMD_SIZE || ((end - 1) ^ start) & PMD_MASK ||
+	    ARCH_PAGE_TABLE_SYNC_MASK & PGTBL_PTE_MODIFIED)
+		return NULL;
+	if (unlikely(vmap_look_pgd(*pgd) != VMAP_TABLE))
+		return NULL;
+	p4d = p4d_offset(pgd, start);
+	if (unlikely(vmap_look_p4d(*p4d) != VMAP_TABLE))
+		return NULL;
+	pud = pud_offset(p4d, start);
+	if (unlikely(vmap_look_pud(*pud) != VMAP_TABLE))
+		return NULL;
+	pmd = pmd_offset(pud, start);
+	return likely(vmap_look_pmd(*pmd) == VMAP_TABLE) ? pmd : NULL;
+}
+
 /* ---- mapping ------------------------------------------------------------- */
 
 /**
@@ -118,7 +169,7 @@ static unsigned long vmap_run_length(struct page **pages, pte_t *pte, unsigned l
 {
 	unsigned long i, nr;
 
-	if (WARN_ON(!*pages) || WARN_ON(!pfn_valid(page_to_pfn(*pages))))
+	if (WARN_ON(!*pages))
 		return 0;
 	nr = num_pages_contiguous(pages, max);
 	for (i = 0; i < nr; i++)
@@ -367,9 +418,14 @@ int __vmap_pages_range_noflush(unsigned long addr, unsigned long end, pgprot_t p
 		.pages = pages,
 	};
 
+	pmd_t *pmd;
+
 	WARN_ON(page_shift < PAGE_SHIFT);
 	if (IS_ENABLED(CONFIG_HAVE_ARCH_HUGE_VMALLOC) && page_shift > PAGE_SHIFT)
 		return vmap_map_blocks(addr, end, prot, pages, page_shift);
+	pmd = vmap_one_table(addr, end);
+	if (likely(pmd))
+		return vmap_fill_from_pages(&map, pte_offset_kernel(pmd, addr), addr, end);
 	return vmap_map_range(&map, addr, end);
 }
 
@@ -378,7 +434,7 @@ int __vmap_pages_range_noflush(unsigned long addr, unsigned long end, pgprot_t p
  * @addr: start of the virtual range
  * @end: its end, exclusive
  * @prot: protection
- * @pages: one entry for each PAGE_SIZE of the range
+ * @pages: one entry for each PAGE_SIZE of the range; the caller is sure of them
  * @page_shift: the pages lie in aligned blocks of this size at least
  * @gfp_mask: what KMSAN may do to get memory for its shadow
  *
@@ -395,6 +451,15 @@ int vmap_pages_range_noflush(unsigned long addr, unsigned long end, pgprot_t pro
 	return err ?: __vmap_pages_range_noflush(addr, end, prot, pages, page_shift);
 }
 
+/* Somebody else's array may hold anything.  Nothing is mapped yet. */
+static bool vmap_pages_exist(struct page **pages, unsigned long nr)
+{
+	while (nr--)
+		if (WARN_ON(!pages[nr]) || WARN_ON(!pfn_valid(page_to_pfn(pages[nr]))))
+			return false;
+	return true;
+}
+
 /**
  * vmap_pages_range() - map pages and flush caches
  * @addr: start of the virtual range
@@ -404,13 +469,17 @@ int vmap_pages_range_noflush(unsigned long addr, unsigned long end, pgprot_t pro
  * @page_shift: the pages lie in aligned blocks of this size at least
  *
  * Context: may sleep.
- * Return: 0 or -errno; the range may be mapped in part then.
+ * Return: 0 or -errno; the range may be mapped in part then.  -EINVAL: there is an
+ * entry that is no page, and nothing was mapped.
  */
 int vmap_pages_range(unsigned long addr, unsigned long end, pgprot_t prot,
 		     struct page **pages, unsigned int page_shift)
 {
-	int err = vmap_pages_range_noflush(addr, end, prot, pages, page_shift, GFP_KERNEL);
+	int err;
 
+	if (!vmap_pages_exist(pages, (end - addr) >> PAGE_SHIFT))
+		return -EINVAL;
+	err = vmap_pages_range_noflush(addr, end, prot, pages, page_shift, GFP_KERNEL);
 	flush_cache_vmap(addr, end);
 	return err;
 }
@@ -525,6 +594,18 @@ static unsigned long vmap_unmap_step(unsigned long addr, unsigned long end,
 	return end;
 }
 
+static noinline void vmap_unmap_steps(unsigned long start, unsigned long end)
+{
+	unsigned long addr = start;
+	pgtbl_mod_mask modified = 0;
+
+	do {
+		addr = vmap_unmap_step(addr, end, &modified);
+	} while (addr != end);
+	if (modified & ARCH_PAGE_TABLE_SYNC_MASK)
+		arch_sync_kernel_mappings(start, end);
+}
+
 /**
  * __vunmap_range_noflush() - clear entries, without telling KMSAN
  * @start: start of the virtual range
@@ -536,16 +617,15 @@ static unsigned long vmap_unmap_step(unsigned long addr, unsigned long end,
  */
 void __vunmap_range_noflush(unsigned long start, unsigned long end)
 {
-	unsigned long addr = start;
-	pgtbl_mod_mask modified = 0;
+	pmd_t *pmd;
 
 	if (WARN_ON(start >= end))
 		return;
-	do {
-		addr = vmap_unmap_step(addr, end, &modified);
-	} while (addr != end);
-	if (modified & ARCH_PAGE_TABLE_SYNC_MASK)
-		arch_sync_kernel_mappings(start, end);
+	pmd = vmap_one_table(start, end);
+	if (likely(pmd))
+		vmap_clear_ptes(pte_offset_kernel(pmd, start), start, end);
+	else
+		vmap_unmap_steps(start, end);
 }
 
 /**
@@ -638,28 +718,6 @@ void vm_area_unmap_pages(struct vm_struct *area, unsigned long start, unsigned l
 }
 
 /* ---- looking up ---------------------------------------------------------- */
-
-/* vmap_look_LEVEL(): what the entry says about where to go on. */
-enum vmap_look {
-	VMAP_HOLE,
-	VMAP_LEAF,
-	VMAP_TABLE,
-};
-
-#define DEFINE_VMAP_LOOK(level)						\
-static enum vmap_look vmap_look_##level(level##_t entry)		\
-{									\
-	if (level##_none(entry))					\
-		return VMAP_HOLE;					\
-	if (level##_leaf(entry))					\
-		return VMAP_LEAF;					\
-	return WARN_ON_ONCE(level##_bad(entry)) ? VMAP_HOLE : VMAP_TABLE; \
-}
-
-DEFINE_VMAP_LOOK(pgd)
-DEFINE_VMAP_LOOK(p4d)
-DEFINE_VMAP_LOOK(pud)
-DEFINE_VMAP_LOOK(pmd)
 
 static struct page *vmap_page_in_leaf(struct page *first, unsigned long offset)
 {
