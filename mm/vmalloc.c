@@ -246,18 +246,12 @@ static void vm_alloc_bulk(struct vm_struct *vm, unsigned long nr, gfp_t gfp, int
 {
 	unsigned long want, got;
 	struct page **pages;
-	struct page *page;
 
 	while (vm->nr_pages < nr) {
 		want = min(nr - vm->nr_pages, VM_BULK_PAGES);
 		pages = vm->pages + vm->nr_pages;
-		if (want == 1) {
-			/* The bulk allocator would do no more, in more steps. */
-			page = vm_alloc_block(gfp, node, 0);
-			if (page)
-				vm_add_block(vm, page, 0);
-			return;
-		}
+		/* It takes an entry that is not NULL for a page. */
+		memset(pages, 0, want * sizeof(*pages));
 		/* Without a node the task's memory policy chooses, page by page. */
 		if (IS_ENABLED(CONFIG_NUMA) && node == NUMA_NO_NODE)
 			got = alloc_pages_bulk_mempolicy_noprof(gfp, want, pages);
@@ -281,6 +275,13 @@ static bool vm_alloc_pages(struct vm_struct *vm, unsigned long nr, unsigned int 
 	gfp_t block_gfp = order ? gfp->page & ~__GFP_NOFAIL : gfp->page;
 	struct page *block;
 
+	if (nr == 1) {
+		/* No run, and nothing to do in bulk. */
+		block = vm_alloc_block(block_gfp, node, 0);
+		if (block)
+			vm_add_block(vm, block, 0);
+		return block;
+	}
 	vm_alloc_runs(vm, nr, order, gfp->run, node);
 	if (!order)
 		vm_alloc_bulk(vm, nr, gfp->page, node);
@@ -298,12 +299,18 @@ static bool vm_alloc_pages(struct vm_struct *vm, unsigned long nr, unsigned int 
 /* The pages from @first up to @end go back to the page allocator. */
 static void vm_free_pages(struct vm_struct *vm, unsigned long first, unsigned long end)
 {
+	struct page **pages;
+
 	if (first == end)
 		return;
+	pages = vm->pages + first;
 	/* Pages that came with vmap() were never counted. */
 	if (!(vm->flags & VM_MAP_PUT_PAGES))
-		vm_account_pages(vm->pages + first, end - first, -1);
-	free_pages_bulk(vm->pages + first, end - first);
+		vm_account_pages(pages, end - first, -1);
+	if (end - first == 1)
+		__free_page(*pages);
+	else
+		free_pages_bulk(pages, end - first);
 }
 
 /* ---- freeing ------------------------------------------------------------- */
@@ -495,15 +502,17 @@ static struct vm_struct *vmalloc_get_area(const struct vmalloc_request *req,
 
 	if (nr <= VM_INLINE_PAGES)
 		behind = nr * sizeof(struct page *);
-	vm = kzalloc_node(sizeof(*vm) + behind, req->gfp.meta, req->node);
+	vm = kmalloc_node(sizeof(*vm) + behind, req->gfp.meta, req->node);
 	if (!vm)
 		return NULL;
-	vm->requested_size = req->size;
-	vm->flags = req->vm_flags | VM_ALLOC | VM_UNINITIALIZED;
-	vm->caller = req->caller;
+	/* Of the array, only what nr_pages says is ever looked at. */
+	*vm = (struct vm_struct) {
+		.flags = req->vm_flags | VM_ALLOC | VM_UNINITIALIZED,
+		.pages = behind ? vm_inline_pages(vm) : NULL,
+		.caller = req->caller,
+		.requested_size = req->size,
+	};
 	vm_set_page_order(vm, shift - PAGE_SHIFT);
-	if (behind)
-		vm->pages = vm_inline_pages(vm);
 	return vm_place(vm, &space);
 }
 
@@ -511,7 +520,7 @@ static struct vm_struct *vmalloc_get_area(const struct vmalloc_request *req,
 static bool vmalloc_get_array(struct vm_struct *vm, const struct vmalloc_request *req,
 			      unsigned long nr)
 {
-	const gfp_t gfp = req->gfp.meta | __GFP_ZERO | __GFP_NOWARN;
+	const gfp_t gfp = req->gfp.meta | __GFP_NOWARN;
 	const unsigned long bytes = nr * sizeof(struct page *);
 
 	if (vm->pages)

@@ -68,6 +68,7 @@ typedef unsigned int pgtbl_mod_mask;
 #define offset_in_page(x)	((unsigned long)(x) & (PAGE_SIZE - 1))
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 #define ilog2(x)		(63 - __builtin_clzl(x))
+#define __ffs(x)		__builtin_ctzl(x)
 #define roundup_pow_of_two(x)	(x)
 #define SZ_128M			(128UL << 20)
 #define container_of(p, type, member)					\

@@ -119,13 +119,18 @@ void vfree(const void *addr);
 
 static void *kmalloc_node_noprof(size_t bytes, gfp_t gfp, int node)
 {
+	void *object;
+
 	if (record_and_fail(gfp))
 		return NULL;
 	shim_nr_objects++;
-	return calloc(1, bytes);
+	object = malloc(bytes);
+	memset(object, gfp & __GFP_ZERO ? 0 : 0xa5, bytes);
+	return object;
 }
 
-#define kzalloc_node(bytes, gfp, node)	kmalloc_node_noprof(bytes, gfp, node)
+#define kmalloc_node(bytes, gfp, node)	kmalloc_node_noprof(bytes, gfp, node)
+#define kzalloc_node(bytes, gfp, node)	kmalloc_node_noprof(bytes, (gfp) | __GFP_ZERO, node)
 
 static void kfree(const void *object)
 {
@@ -223,6 +228,11 @@ static void free_pages_bulk(struct page **pages, unsigned long nr)
 		pages[nr]->used = false;
 		shim_nr_pages--;
 	}
+}
+
+static void __free_page(struct page *page)
+{
+	free_pages_bulk(&page, 1);
 }
 
 /* ---- work items, lists of them -------------------------------------------------------- */
