@@ -231,6 +231,8 @@ void vmap_range_free(struct list_head *areas);
  * @nr_busy: N: granules that are not free
  * @nr_lazy: N: set bits of @lazy
  * @nr_flushing: N: set bits of @flushing
+ * @lazy_words: N: a set bit is a word of @lazy that is not 0
+ * @flushing_words: N: the same of @flushing
  * @busy: N: a set bit is a granule that is not free: in use, held, lazy, flushing
  * @lazy: N: of those, freed and not yet flushed
  * @flushing: N: of those, known to the purge that runs
@@ -252,6 +254,8 @@ struct vmap_segment {
 	unsigned int nr_busy;
 	unsigned int nr_lazy;
 	unsigned int nr_flushing;
+	unsigned int lazy_words;
+	unsigned int flushing_words;
 	DECLARE_BITMAP(busy, VMAP_SEGMENT_GRANULES);
 	DECLARE_BITMAP(lazy, VMAP_SEGMENT_GRANULES);
 	DECLARE_BITMAP(flushing, VMAP_SEGMENT_GRANULES);
@@ -340,6 +344,15 @@ static inline unsigned long vmap_granule_addr(const struct vmap_segment *seg,
 	return seg->start + (granule << vmap_class_shift(seg->class));
 }
 
+/* Takes the lowest set bit out of *bits, which is not 0, and says which it was. */
+static inline unsigned int vmap_next_word(unsigned int *bits)
+{
+	unsigned int word = __ffs(*bits);
+
+	*bits &= *bits - 1;
+	return word;
+}
+
 /* Areas in a segment, and its range, point to it by their list.prev. */
 static inline struct vmap_segment *vmap_area_segment(const struct vmap_area *va)
 {
@@ -351,7 +364,7 @@ struct vmap_area *vmap_segment_alloc(const struct vmap_request *req);
 struct vmap_area *vmap_segment_alloc_window(const struct vmap_request *req);
 struct vmap_segment *vmap_segment_at(unsigned long addr);
 struct vmap_area *vmap_segment_find(struct vmap_segment *seg, unsigned long addr);
-void vmap_segment_unlink(struct vmap_segment *seg, struct vmap_area *va);
+struct vmap_area *vmap_segment_unlink(struct vmap_segment *seg, unsigned long addr);
 struct vmap_area *vmap_segment_free(struct vmap_area *va, bool lazy);
 int vmap_segment_walk(struct vmap_segment *seg, unsigned long addr, vmap_area_fn fn,
 		      void *data);

@@ -101,6 +101,7 @@ static void purge_span(struct vmap_purge *purge, unsigned long start, unsigned l
 static void collect_segment(struct vmap_purge *purge, struct vmap_segment *seg)
 {
 	unsigned long start = vmap_granule_addr(seg, 0), end = start;
+	unsigned int words = seg->lazy_words, word;
 
 	if (start < purge->start)
 		start = vmap_granule_addr(seg, find_first_bit(seg->lazy,
@@ -108,8 +109,13 @@ static void collect_segment(struct vmap_purge *purge, struct vmap_segment *seg)
 	if (end + vmap_class_bytes(seg->class) > purge->end)
 		end = vmap_granule_addr(seg, find_last_bit(seg->lazy,
 							   VMAP_SEGMENT_GRANULES) + 1);
-	bitmap_copy(seg->flushing, seg->lazy, VMAP_SEGMENT_GRANULES);
-	bitmap_zero(seg->lazy, VMAP_SEGMENT_GRANULES);
+	seg->flushing_words = words;
+	while (words) {
+		word = vmap_next_word(&words);
+		seg->flushing[word] = seg->lazy[word];
+		seg->lazy[word] = 0;
+	}
+	seg->lazy_words = 0;
 	seg->nr_flushing = seg->nr_lazy;
 	seg->nr_lazy = 0;
 	purge_span(purge, start, end, (unsigned long)seg->nr_flushing <<

@@ -56,6 +56,17 @@ static struct hlist_head *bucket_of(unsigned long addr, unsigned int class)
 	return &buckets[hash_long(index * VMAP_NR_CLASSES + class, bucket_bits)];
 }
 
+static __always_inline struct vmap_segment *segment_in(unsigned long addr, unsigned int class)
+{
+	unsigned long start = addr & ~(vmap_class_bytes(class) - 1);
+	struct vmap_segment *seg;
+
+	hlist_for_each_entry_rcu(seg, bucket_of(addr, class), hash)
+		if (seg->start == start && seg->class == class)
+			return seg;
+	return NULL;
+}
+
 /**
  * vmap_segment_at - find the segment at an address
  * @addr: the address
@@ -66,15 +77,9 @@ static struct hlist_head *bucket_of(unsigned long addr, unsigned int class)
  */
 struct vmap_segment *vmap_segment_at(unsigned long addr)
 {
-	struct vmap_segment *seg;
-	unsigned int class;
-
-	for (class = 0; class < nr_classes; class++)
-		hlist_for_each_entry_rcu(seg, bucket_of(addr, class), hash)
-			if (seg->class == class &&
-			    addr - seg->start < vmap_class_bytes(class))
-				return seg;
-	return NULL;
+	/* A call for each, so that all shifts are constants. */
+	BUILD_BUG_ON(VMAP_NR_CLASSES != 2);
+	return segment_in(addr, 0) ?: segment_in(addr, 1);
 }
 
 /* ---- bins ---------------------------------------------------------- */
@@ -100,6 +105,10 @@ static void set_bound(struct vmap_segment *seg, unsigned int bound)
 	lockdep_assert_held(&seg->node->lock);
 	if (bound == seg->bound)
 		return;
+	if (bound && seg->bound && vmap_bin_of(bound) == vmap_bin_of(seg->bound)) {
+		seg->bound = bound;
+		return;
+	}
 	bin_remove(seg);
 	seg->bound = bound;
 	if (!bound)
@@ -159,6 +168,26 @@ static unsigned int nr_granules(const struct vmap_segment *seg, const struct vma
 	unsigned int shift = vmap_class_shift(seg->class);
 
 	return (vmap_area_bytes(va) + BIT(shift) - 1) >> shift;
+}
+
+/* Nearly all runs lie in one word. */
+static __always_inline void set_run(unsigned long *map, unsigned int first, unsigned int nr)
+{
+	unsigned int last = first + nr - 1;
+
+	if (likely(BIT_WORD(first) == BIT_WORD(last)))
+		map[BIT_WORD(first)] |= GENMASK(last % BITS_PER_LONG, first % BITS_PER_LONG);
+	else
+		bitmap_set(map, first, nr);
+}
+
+/* Are these @nr granules free?  False, too, where they do not lie in one word. */
+static bool is_free_in_word(const struct vmap_segment *seg, unsigned int first, unsigned int nr)
+{
+	unsigned int bit = first % BITS_PER_LONG, last = bit + nr - 1;
+
+	return first < VMAP_SEGMENT_GRANULES && last < BITS_PER_LONG &&
+		!(seg->busy[BIT_WORD(first)] & GENMASK(last, bit));
 }
 
 /*
@@ -225,7 +254,7 @@ static void take_room(struct vmap_segment *seg, const struct vmap_request *req,
 	lockdep_assert_held(&seg->node->lock);
 	if (!seg->nr_busy)
 		seg->node->bins[seg->class].nr_empty--;
-	bitmap_set(seg->busy, at, nr);
+	set_run(seg->busy, at, nr);
 	__set_bit(at, seg->starts);
 	seg->nr_busy += nr;
 	seg->hint = at + nr;
@@ -244,16 +273,22 @@ static void take_room(struct vmap_segment *seg, const struct vmap_request *req,
 	*chain = &va->list;
 }
 
-/* The area that starts at a granule that is marked so. */
-static struct vmap_area *area_from(struct vmap_segment *seg, unsigned int granule)
+/* What points to the area that starts at a granule, which is marked so. */
+static struct list_head **link_to(struct vmap_segment *seg, unsigned int granule)
 {
 	unsigned long addr = vmap_granule_addr(seg, granule);
-	struct list_head *at;
+	struct list_head **at = chain_of(seg, granule);
 
-	for (at = *chain_of(seg, granule); at; at = at->next)
-		if (list_entry(at, struct vmap_area, list)->va_start == addr)
-			return list_entry(at, struct vmap_area, list);
-	return NULL;
+	while (*at && list_entry(*at, struct vmap_area, list)->va_start != addr)
+		at = &(*at)->next;
+	return at;
+}
+
+static struct vmap_area *area_from(struct vmap_segment *seg, unsigned int granule)
+{
+	struct list_head *at = *link_to(seg, granule);
+
+	return at ? list_entry(at, struct vmap_area, list) : NULL;
 }
 
 /* The last set bit up to @granule, or one too large. */
@@ -271,6 +306,14 @@ static unsigned int last_set(const unsigned long *map, unsigned int granule)
 	return word * BITS_PER_LONG + __fls(bits);
 }
 
+/* Where the area may start that lies at an address; VMAP_SEGMENT_GRANULES: nowhere. */
+static unsigned int start_granule(const struct vmap_segment *seg, unsigned long addr)
+{
+	unsigned int granule = vmap_segment_granule(seg, addr);
+
+	return test_bit(granule, seg->starts) ? granule : last_set(seg->starts, granule);
+}
+
 /**
  * vmap_segment_find - find the area at an address
  * @seg: the segment that has this address, its node locked
@@ -280,7 +323,7 @@ static unsigned int last_set(const unsigned long *map, unsigned int granule)
  */
 struct vmap_area *vmap_segment_find(struct vmap_segment *seg, unsigned long addr)
 {
-	unsigned int granule = last_set(seg->starts, vmap_segment_granule(seg, addr));
+	unsigned int granule = start_granule(seg, addr);
 	struct vmap_area *va;
 
 	lockdep_assert_held(&seg->node->lock);
@@ -292,29 +335,39 @@ struct vmap_area *vmap_segment_find(struct vmap_segment *seg, unsigned long addr
 
 /**
  * vmap_segment_unlink - let an area be found no more
- * @seg: where it lies, its node locked
- * @va: the area
+ * @seg: the segment that has this address, its node locked
+ * @addr: any address in the area
+ *
+ * Return: the area, or NULL if there is none
  */
-void vmap_segment_unlink(struct vmap_segment *seg, struct vmap_area *va)
+struct vmap_area *vmap_segment_unlink(struct vmap_segment *seg, unsigned long addr)
 {
-	unsigned int granule = vmap_segment_granule(seg, va->va_start);
-	struct list_head **at = chain_of(seg, granule);
+	unsigned int granule = start_granule(seg, addr);
+	struct list_head **link;
+	struct vmap_area *va;
 
 	lockdep_assert_held(&seg->node->lock);
-	while (*at != &va->list)
-		at = &(*at)->next;
-	*at = va->list.next;
+	if (granule >= VMAP_SEGMENT_GRANULES)
+		return NULL;
+	link = link_to(seg, granule);
+	if (!*link)
+		return NULL;
+	va = list_entry(*link, struct vmap_area, list);
+	if (addr >= va->va_end)
+		return NULL;
+	*link = va->list.next;
 	__clear_bit(granule, seg->starts);
+	return va;
 }
 
-/* How long is the free run around [first, end), which is free? */
-static unsigned int run_around(const struct vmap_segment *seg, unsigned int first,
-			       unsigned int end)
+/* How long is the free run around @granule, which is free?  It reaches up to *end. */
+static unsigned int run_around(const struct vmap_segment *seg, unsigned int granule,
+			       unsigned int *end)
 {
-	unsigned int before = first ? last_set(seg->busy, first - 1) : VMAP_SEGMENT_GRANULES;
+	unsigned int before = granule ? last_set(seg->busy, granule - 1) : VMAP_SEGMENT_GRANULES;
 
-	end = find_next_bit(seg->busy, VMAP_SEGMENT_GRANULES, end);
-	return before < VMAP_SEGMENT_GRANULES ? end - before - 1 : end;
+	*end = find_next_bit(seg->busy, VMAP_SEGMENT_GRANULES, granule);
+	return before < VMAP_SEGMENT_GRANULES ? *end - before - 1 : *end;
 }
 
 /* @nr granules can be taken again; the longest run with some of them is @run. */
@@ -340,13 +393,14 @@ struct vmap_area *vmap_segment_free(struct vmap_area *va, bool lazy)
 {
 	struct vmap_segment *seg = vmap_area_segment(va);
 	unsigned int granule = vmap_segment_granule(seg, va->va_start);
-	unsigned int nr = nr_granules(seg, va);
+	unsigned int nr = nr_granules(seg, va), end;
 	struct vmap_node *vn = seg->node;
 	bool kept;
 
 	spin_lock(&vn->lock);
 	if (lazy) {
-		bitmap_set(seg->lazy, granule, nr);
+		set_run(seg->lazy, granule, nr);
+		seg->lazy_words |= GENMASK(BIT_WORD(granule + nr - 1), BIT_WORD(granule));
 		seg->nr_lazy += nr;
 		if (list_empty(&seg->lazy_link))
 			list_add(&seg->lazy_link, &vn->lazy_segments);
@@ -354,7 +408,7 @@ struct vmap_area *vmap_segment_free(struct vmap_area *va, bool lazy)
 					 (vmap_class_shift(seg->class) - PAGE_SHIFT));
 	} else {
 		bitmap_clear(seg->busy, granule, nr);
-		give_room(seg, nr, run_around(seg, granule, granule + nr));
+		give_room(seg, nr, run_around(seg, granule, &end));
 	}
 	kept = vmap_node_put_spare(vn, va);
 	spin_unlock(&vn->lock);
@@ -465,8 +519,29 @@ static void segment_open(struct vmap_segment *seg)
 
 /* ---- allocate ------------------------------------------------------ */
 
+/*
+ * The segment that a search would come to first has room, most often, behind what was
+ * taken from it last.
+ */
+static bool take_at_hint(struct vmap_node *vn, const struct vmap_request *req,
+			 const struct vmap_place *place, struct vmap_area *va)
+{
+	struct vmap_bins *bins = &vn->bins[place->class];
+	unsigned int bin = vmap_bin_of(place->nr);
+	unsigned long filled = bins->filled >> bin;
+	struct vmap_segment *seg;
+
+	if (!filled || place->align > 1)
+		return false;
+	seg = list_first_entry(&bins->bin[bin + __ffs(filled)], struct vmap_segment, link);
+	if (!is_free_in_word(seg, seg->hint, place->nr))
+		return false;
+	take_room(seg, req, seg->hint, place->nr, va);
+	return true;
+}
+
 /* Take from any segment of the node: first from those where it fits least well. */
-static bool take_from_node(struct vmap_node *vn, const struct vmap_request *req,
+static noinline bool take_from_node(struct vmap_node *vn, const struct vmap_request *req,
 			   const struct vmap_place *place, struct vmap_area *va)
 {
 	struct vmap_bins *bins = &vn->bins[place->class];
@@ -556,7 +631,8 @@ struct vmap_area *vmap_segment_alloc(const struct vmap_request *req)
 		return NULL;
 	spin_lock(&vn->lock);
 	va = vmap_node_get_spare(vn);
-	if (va && !take_from_node(vn, req, &place, va)) {
+	if (va && !take_at_hint(vn, req, &place, va) &&
+	    !take_from_node(vn, req, &place, va)) {
 		vmap_node_put_spare(vn, va);
 		va = NULL;
 	}
@@ -653,27 +729,41 @@ struct vmap_area *vmap_segment_alloc_window(const struct vmap_request *req)
 
 /* ---- purge --------------------------------------------------------- */
 
+/* The longest free run that has granules of this word of @flushing. */
+static unsigned int longest_flushed(const struct vmap_segment *seg, unsigned int word)
+{
+	unsigned int first = word * BITS_PER_LONG, longest = 0, end;
+	unsigned long bits = seg->flushing[word];
+
+	do {
+		longest = max(longest, run_around(seg, first + __ffs(bits), &end));
+		/* To the end of the run, whatever else of it was flushed. */
+		end -= first;
+		bits = end < BITS_PER_LONG ? bits & (~0UL << end) : 0;
+	} while (bits);
+	return longest;
+}
+
 /**
  * vmap_segment_reuse - what was flushed can be taken again
  * @seg: the segment, its node locked
  */
 void vmap_segment_reuse(struct vmap_segment *seg)
 {
-	unsigned int first, end = 0, longest = 0;
-	unsigned int word;
+	unsigned int words = seg->flushing_words, longest = 0, word;
 
 	lockdep_assert_held(&seg->node->lock);
-	for (word = 0; word < ARRAY_SIZE(seg->busy); word++)
+	while (words) {
+		word = vmap_next_word(&words);
 		seg->busy[word] &= ~seg->flushing[word];
-	for (;;) {
-		first = find_next_bit(seg->flushing, VMAP_SEGMENT_GRANULES, end);
-		if (first >= VMAP_SEGMENT_GRANULES)
-			break;
-		/* To the end of the run, whatever else of it was flushed. */
-		end = find_next_bit(seg->busy, VMAP_SEGMENT_GRANULES, first);
-		longest = max(longest, run_around(seg, first, end));
 	}
-	bitmap_zero(seg->flushing, VMAP_SEGMENT_GRANULES);
+	words = seg->flushing_words;
+	while (words) {
+		word = vmap_next_word(&words);
+		longest = max(longest, longest_flushed(seg, word));
+		seg->flushing[word] = 0;
+	}
+	seg->flushing_words = 0;
 	give_room(seg, seg->nr_flushing, longest);
 	seg->nr_flushing = 0;
 }

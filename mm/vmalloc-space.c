@@ -153,9 +153,7 @@ struct vmap_area *vmap_space_unlink(unsigned long addr)
 	if (!seg)
 		return vmap_range_unlink(addr);
 	spin_lock(&seg->node->lock);
-	va = vmap_segment_find(seg, addr);
-	if (va)
-		vmap_segment_unlink(seg, va);
+	va = vmap_segment_unlink(seg, addr);
 	spin_unlock(&seg->node->lock);
 	return va;
 }

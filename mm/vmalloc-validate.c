@@ -93,6 +93,16 @@ static bool check_areas(struct vmap_segment *seg)
 	return ok;
 }
 
+static bool check_words(const unsigned long *map, unsigned int words)
+{
+	unsigned int word;
+	bool ok = true;
+
+	for (word = 0; word < BITS_TO_LONGS(VMAP_SEGMENT_GRANULES); word++)
+		ok = ok && CHECK(!map[word] == !(words & BIT(word)));
+	return ok;
+}
+
 static bool check_segment(struct vmap_segment *seg)
 {
 	struct vmap_area *range = seg->range;
@@ -107,6 +117,7 @@ static bool check_segment(struct vmap_segment *seg)
 	       CHECK(bitmap_weight(seg->lazy, VMAP_SEGMENT_GRANULES) == seg->nr_lazy) &&
 	       CHECK(bitmap_empty(seg->lazy, VMAP_SEGMENT_GRANULES) ==
 		     list_empty(&seg->lazy_link)) &&
+	       check_words(seg->lazy, seg->lazy_words) && CHECK(!seg->flushing_words) &&
 	       CHECK(longest_free(seg) <= seg->bound) &&
 	       CHECK((seg->bound == 0) == list_empty(&seg->link)) &&
 	       check_areas(seg);

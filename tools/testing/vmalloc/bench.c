@@ -4,6 +4,8 @@
  *
  *   sim LIVE PAGES PAIRS	with LIVE areas of one page and its guard page in use,
  *				allocates and frees areas of PAGES pages
+ *   sim LIVE mixed PAIRS	with LIVE areas of 2 to 9 pages in use, frees one at random
+ *				and allocates another in its place
  */
 #include "test.h"
 
@@ -35,6 +37,35 @@ noinline void bench_pairs(unsigned long nr)
 	}
 }
 
+static unsigned long take_mixed(void)
+{
+	req.size_bytes = sim_between(2, 9) * PAGE_SIZE;
+	return take();
+}
+
+/* The same for areas of all ages. */
+noinline void bench_mixed(unsigned long *live, unsigned long nr_live, unsigned long nr)
+{
+	unsigned long *at;
+
+	while (nr--) {
+		at = &live[sim_below(nr_live)];
+		vmap_space_free(vmap_space_unlink(*at));
+		*at = take_mixed();
+		sim_run_work();
+	}
+}
+
+static int run_mixed(unsigned long nr_live, unsigned long nr)
+{
+	unsigned long *live = calloc(nr_live, sizeof(*live)), i;
+
+	for (i = 0; i < nr_live; i++)
+		live[i] = take_mixed();
+	bench_mixed(live, nr_live, nr);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	unsigned long live, pages, nr;
@@ -51,6 +82,8 @@ int main(int argc, char **argv)
 	vmap_space_init(NULL);
 	req.start = VMALLOC_START;
 	req.end = VMALLOC_END;
+	if (!strcmp(argv[2], "mixed"))
+		return run_mixed(live, nr);
 	req.size_bytes = 2 * PAGE_SIZE;
 	while (live--)
 		take();
