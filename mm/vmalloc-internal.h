@@ -227,7 +227,9 @@ void vmap_range_free(struct list_head *areas);
  * @link: N: in the bin of its node that @bound says; empty if it has no room
  * @lazy_link: N: if it has lazy granules, or flushing ones
  * @bound: N: no run of free granules is longer
- * @hint: N: where the next search begins
+ * @hint: N: where the next search begins: behind what was taken last, or where the
+ *	longest run was seen
+ * @rest: N: no run that @hint does not lie in is longer
  * @nr_busy: N: granules that are not free
  * @nr_lazy: N: set bits of @lazy
  * @nr_flushing: N: set bits of @flushing
@@ -251,6 +253,7 @@ struct vmap_segment {
 	struct list_head lazy_link;
 	unsigned int bound;
 	unsigned int hint;
+	unsigned int rest;
 	unsigned int nr_busy;
 	unsigned int nr_lazy;
 	unsigned int nr_flushing;

@@ -97,18 +97,26 @@ static void purge_span(struct vmap_purge *purge, unsigned long start, unsigned l
 	purge->nr_areas++;
 }
 
-/* The span is exact; only segments that widen it are searched for how far. */
+static unsigned int first_lazy(const struct vmap_segment *seg)
+{
+	unsigned int word = __ffs(seg->lazy_words);
+
+	return word * BITS_PER_LONG + __ffs(seg->lazy[word]);
+}
+
+static unsigned int last_lazy(const struct vmap_segment *seg)
+{
+	unsigned int word = __fls(seg->lazy_words);
+
+	return word * BITS_PER_LONG + __fls(seg->lazy[word]);
+}
+
 static void collect_segment(struct vmap_purge *purge, struct vmap_segment *seg)
 {
-	unsigned long start = vmap_granule_addr(seg, 0), end = start;
+	unsigned long start = vmap_granule_addr(seg, first_lazy(seg));
+	unsigned long end = vmap_granule_addr(seg, last_lazy(seg) + 1);
 	unsigned int words = seg->lazy_words, word;
 
-	if (start < purge->start)
-		start = vmap_granule_addr(seg, find_first_bit(seg->lazy,
-							      VMAP_SEGMENT_GRANULES));
-	if (end + vmap_class_bytes(seg->class) > purge->end)
-		end = vmap_granule_addr(seg, find_last_bit(seg->lazy,
-							   VMAP_SEGMENT_GRANULES) + 1);
 	seg->flushing_words = words;
 	while (words) {
 		word = vmap_next_word(&words);

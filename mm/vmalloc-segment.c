@@ -47,6 +47,13 @@ struct vmap_place {
 	unsigned int align;
 };
 
+/* The longest free run seen, and how long all others are at most. */
+struct vmap_run {
+	unsigned int first;
+	unsigned int nr;
+	unsigned int rest;
+};
+
 /* ---- which segment lies where -------------------------------------- */
 
 static struct hlist_head *bucket_of(unsigned long addr, unsigned int class)
@@ -84,20 +91,27 @@ struct vmap_segment *vmap_segment_at(unsigned long addr)
 
 /* ---- bins ---------------------------------------------------------- */
 
-static void bin_remove(struct vmap_segment *seg)
+static void bin_remove(struct vmap_bins *bins, struct vmap_segment *seg)
 {
-	struct vmap_bins *bins = &seg->node->bins[seg->class];
-	unsigned int bin;
+	unsigned int bin = vmap_bin_of(seg->bound);
 
-	if (list_empty(&seg->link))
-		return;
-	bin = vmap_bin_of(seg->bound);
 	list_del_init(&seg->link);
 	if (list_empty(&bins->bin[bin]))
 		bins->filled &= ~BIT(bin);
 }
 
-/* No run of free granules is longer than @bound. */
+static void bin_add(struct vmap_bins *bins, struct vmap_segment *seg)
+{
+	unsigned int bin = vmap_bin_of(seg->bound);
+
+	list_add(&seg->link, &bins->bin[bin]);
+	bins->filled |= BIT(bin);
+}
+
+/*
+ * No run of free granules is longer than @bound.  A segment with a bound is in a bin,
+ * those without are in none.
+ */
 static void set_bound(struct vmap_segment *seg, unsigned int bound)
 {
 	struct vmap_bins *bins = &seg->node->bins[seg->class];
@@ -109,12 +123,11 @@ static void set_bound(struct vmap_segment *seg, unsigned int bound)
 		seg->bound = bound;
 		return;
 	}
-	bin_remove(seg);
+	if (seg->bound)
+		bin_remove(bins, seg);
 	seg->bound = bound;
-	if (!bound)
-		return;
-	list_add(&seg->link, &bins->bin[vmap_bin_of(bound)]);
-	bins->filled |= BIT(vmap_bin_of(bound));
+	if (bound)
+		bin_add(bins, seg);
 }
 
 /* ---- descriptors at hand ------------------------------------------- */
@@ -181,34 +194,86 @@ static __always_inline void set_run(unsigned long *map, unsigned int first, unsi
 		bitmap_set(map, first, nr);
 }
 
-/* Are these @nr granules free?  False, too, where they do not lie in one word. */
-static bool is_free_in_word(const struct vmap_segment *seg, unsigned int first, unsigned int nr)
+/*
+ * The first run of @nr free granules from @from on that lies in the word of @from, or
+ * VMAP_SEGMENT_GRANULES.
+ */
+static unsigned int find_in_word(const struct vmap_segment *seg, unsigned int from,
+				 unsigned int nr)
 {
-	unsigned int bit = first % BITS_PER_LONG, last = bit + nr - 1;
+	unsigned long starts;
+	unsigned int have, more;
 
-	return first < VMAP_SEGMENT_GRANULES && last < BITS_PER_LONG &&
-		!(seg->busy[BIT_WORD(first)] & GENMASK(last, bit));
+	if (from >= VMAP_SEGMENT_GRANULES || nr > BITS_PER_LONG)
+		return VMAP_SEGMENT_GRANULES;
+	starts = ~seg->busy[BIT_WORD(from)] & (~0UL << from % BITS_PER_LONG);
+	/* What is left are first granules of runs of @have. */
+	for (have = 1; have < nr; have += more) {
+		more = min(have, nr - have);
+		starts &= starts >> more;
+	}
+	if (!starts)
+		return VMAP_SEGMENT_GRANULES;
+	return round_down(from, BITS_PER_LONG) + __ffs(starts);
+}
+
+/* Another run was seen, or more of the longest. */
+static void see_run(struct vmap_run *longest, unsigned int first, unsigned int nr)
+{
+	unsigned int shorter = min(nr, longest->nr);
+
+	if (!longest->nr || first != longest->first)
+		longest->rest = max(longest->rest, shorter);
+	if (nr > longest->nr) {
+		longest->first = first;
+		longest->nr = nr;
+	}
 }
 
 /*
- * The first run of @nr free granules that begins in [from, stop), or
- * VMAP_SEGMENT_GRANULES or more.  *longest is raised to the runs passed over.
+ * The first run of @nr free granules that ends in this word, or VMAP_SEGMENT_GRANULES.
+ * *carry free ones lie in front of the word, and will lie in front of the next; *longest
+ * is the longest of those that are too short.
  */
-static unsigned int find_run(const struct vmap_segment *seg, unsigned int from,
-			     unsigned int stop, unsigned int nr, unsigned int *longest)
+static unsigned int scan_word(const struct vmap_segment *seg, unsigned int word, unsigned int nr,
+			      unsigned int *carry, struct vmap_run *longest)
 {
-	unsigned int end;
+	unsigned int base = word * BITS_PER_LONG, before = *carry, bit, run;
+	unsigned long free = ~seg->busy[word], ahead;
 
-	while (from < stop) {
-		from = find_next_zero_bit(seg->busy, stop, from);
-		if (from >= stop)
+	*carry = 0;
+	while (free) {
+		bit = __ffs(free);
+		ahead = ~(free >> bit);
+		run = ahead ? __ffs(ahead) : BITS_PER_LONG;
+		if (bit)
+			before = 0;
+		if (before + run >= nr)
+			return base + bit - before;
+		see_run(longest, base + bit - before, before + run);
+		if (bit + run >= BITS_PER_LONG) {
+			*carry = before + run;
 			break;
-		end = min(from + nr, VMAP_SEGMENT_GRANULES);
-		end = find_next_bit(seg->busy, end, from);
-		if (end - from >= nr)
-			return from;
-		*longest = max(*longest, end - from);
-		from = end + 1;
+		}
+		free &= ~0UL << (bit + run);
+	}
+	return VMAP_SEGMENT_GRANULES;
+}
+
+/* The first run of @nr free granules; if there is none, *longest is the longest. */
+static unsigned int find_run(const struct vmap_segment *seg, unsigned int nr,
+			     struct vmap_run *longest)
+{
+	unsigned int word, at, carry = 0;
+
+	for (word = 0; word < BITS_TO_LONGS(VMAP_SEGMENT_GRANULES); word++) {
+		if (seg->busy[word] == ~0UL) {
+			carry = 0;
+			continue;
+		}
+		at = scan_word(seg, word, nr, &carry, longest);
+		if (at < VMAP_SEGMENT_GRANULES)
+			return at;
 	}
 	return VMAP_SEGMENT_GRANULES;
 }
@@ -227,23 +292,34 @@ static unsigned int find_aligned_room(struct vmap_segment *seg,
 }
 
 /*
- * Where does it fit?  VMAP_SEGMENT_GRANULES or more: nowhere, and *longest is how
- * long a run there is at most.
+ * Where does it fit?  VMAP_SEGMENT_GRANULES or more: nowhere, and what was seen is the
+ * new bound, and where the next search begins.
  */
-static unsigned int find_room(struct vmap_segment *seg, const struct vmap_place *place,
-			      unsigned int *longest)
+static unsigned int find_room(struct vmap_segment *seg, const struct vmap_place *place)
 {
+	struct vmap_run longest = { };
 	unsigned int at;
 
-	*longest = 0;
-	if (unlikely(place->align > 1)) {
-		*longest = seg->bound;
+	/* Alignment says nothing of runs, so the bound stays. */
+	if (unlikely(place->align > 1))
 		return find_aligned_room(seg, place);
+	at = find_run(seg, place->nr, &longest);
+	if (at >= VMAP_SEGMENT_GRANULES) {
+		seg->hint = longest.first;
+		seg->rest = longest.rest;
+		set_bound(seg, longest.nr);
 	}
-	at = find_run(seg, seg->hint, VMAP_SEGMENT_GRANULES, place->nr, longest);
-	if (at >= VMAP_SEGMENT_GRANULES)
-		at = find_run(seg, 0, seg->hint, place->nr, longest);
 	return at;
+}
+
+/* Keep what is known of runs when @nr granules are taken from one. */
+static void shorten_run(struct vmap_segment *seg, unsigned int at, unsigned int nr)
+{
+	if (at != seg->hint)
+		seg->rest = seg->bound;
+	else
+		set_bound(seg, max(seg->rest, seg->bound - min(nr, seg->bound)));
+	seg->hint = at + nr;
 }
 
 static void take_room(struct vmap_segment *seg, const struct vmap_request *req,
@@ -257,7 +333,7 @@ static void take_room(struct vmap_segment *seg, const struct vmap_request *req,
 	set_run(seg->busy, at, nr);
 	__set_bit(at, seg->starts);
 	seg->nr_busy += nr;
-	seg->hint = at + nr;
+	shorten_run(seg, at, nr);
 	seg->node->nr_areas++;
 
 	va->va_start = vmap_granule_addr(seg, at);
@@ -360,25 +436,39 @@ struct vmap_area *vmap_segment_unlink(struct vmap_segment *seg, unsigned long ad
 	return va;
 }
 
-/* How long is the free run around @granule, which is free?  It reaches up to *end. */
-static unsigned int run_around(const struct vmap_segment *seg, unsigned int granule,
-			       unsigned int *end)
+/* The free run around a granule, which is free. */
+static struct vmap_run run_around(const struct vmap_segment *seg, unsigned int granule)
 {
-	unsigned int before = granule ? last_set(seg->busy, granule - 1) : VMAP_SEGMENT_GRANULES;
+	unsigned int base = round_down(granule, BITS_PER_LONG), bit = granule - base, end;
+	unsigned long below = seg->busy[BIT_WORD(granule)] & (BIT(bit) - 1);
+	unsigned long above = seg->busy[BIT_WORD(granule)] >> bit;
+	struct vmap_run run = { .first = 0 };
 
-	*end = find_next_bit(seg->busy, VMAP_SEGMENT_GRANULES, granule);
-	return before < VMAP_SEGMENT_GRANULES ? *end - before - 1 : *end;
+	if (below)
+		run.first = base + __fls(below) + 1;
+	else if (base)
+		run.first = (last_set(seg->busy, base - 1) + 1) % (VMAP_SEGMENT_GRANULES + 1);
+	if (above)
+		end = granule + __ffs(above);
+	else
+		end = find_next_bit(seg->busy, VMAP_SEGMENT_GRANULES, base + BITS_PER_LONG);
+	run.nr = end - run.first;
+	return run;
 }
 
-/* @nr granules can be taken again; the longest run with some of them is @run. */
-static void give_room(struct vmap_segment *seg, unsigned int nr, unsigned int run)
+/* @nr granules can be taken again; @run is the longest run with some of them. */
+static void give_room(struct vmap_segment *seg, unsigned int nr, struct vmap_run run)
 {
 	seg->nr_busy -= nr;
 	if (!seg->nr_busy)
 		seg->node->bins[seg->class].nr_empty++;
-	seg->hint = 0;
-	/* It may be less by now than when it was found; a search that fails says. */
-	set_bound(seg, max(seg->bound, run));
+	if (run.nr < seg->bound) {
+		seg->rest = max(seg->rest, run.nr);
+		return;
+	}
+	seg->hint = run.first;
+	seg->rest = max(seg->bound, run.rest);
+	set_bound(seg, run.nr);
 }
 
 /**
@@ -393,7 +483,7 @@ struct vmap_area *vmap_segment_free(struct vmap_area *va, bool lazy)
 {
 	struct vmap_segment *seg = vmap_area_segment(va);
 	unsigned int granule = vmap_segment_granule(seg, va->va_start);
-	unsigned int nr = nr_granules(seg, va), end;
+	unsigned int nr = nr_granules(seg, va);
 	struct vmap_node *vn = seg->node;
 	bool kept;
 
@@ -408,7 +498,7 @@ struct vmap_area *vmap_segment_free(struct vmap_area *va, bool lazy)
 					 (vmap_class_shift(seg->class) - PAGE_SHIFT));
 	} else {
 		bitmap_clear(seg->busy, granule, nr);
-		give_room(seg, nr, run_around(seg, granule, &end));
+		give_room(seg, nr, run_around(seg, granule));
 	}
 	kept = vmap_node_put_spare(vn, va);
 	spin_unlock(&vn->lock);
@@ -514,6 +604,8 @@ static void segment_open(struct vmap_segment *seg)
 	seg->node->nr_segments++;
 	seg->node->bins[seg->class].nr_empty++;
 	bitmap_zero(seg->busy, VMAP_SEGMENT_GRANULES);
+	seg->hint = 0;
+	seg->rest = 0;
 	set_bound(seg, VMAP_SEGMENT_GRANULES);
 }
 
@@ -530,34 +622,35 @@ static bool take_at_hint(struct vmap_node *vn, const struct vmap_request *req,
 	unsigned int bin = vmap_bin_of(place->nr);
 	unsigned long filled = bins->filled >> bin;
 	struct vmap_segment *seg;
+	unsigned int at;
 
 	if (!filled || place->align > 1)
 		return false;
 	seg = list_first_entry(&bins->bin[bin + __ffs(filled)], struct vmap_segment, link);
-	if (!is_free_in_word(seg, seg->hint, place->nr))
+	at = find_in_word(seg, seg->hint, place->nr);
+	if (at >= VMAP_SEGMENT_GRANULES)
 		return false;
-	take_room(seg, req, seg->hint, place->nr, va);
+	take_room(seg, req, at, place->nr, va);
 	return true;
 }
 
 /* Take from any segment of the node: first from those where it fits least well. */
 static noinline bool take_from_node(struct vmap_node *vn, const struct vmap_request *req,
-			   const struct vmap_place *place, struct vmap_area *va)
+				    const struct vmap_place *place, struct vmap_area *va)
 {
 	struct vmap_bins *bins = &vn->bins[place->class];
-	unsigned int bin = vmap_bin_of(place->nr), tries, longest, at;
+	unsigned int bin = vmap_bin_of(place->nr), tries, at;
 	struct vmap_segment *seg, *ahead;
 
 	for_each_set_bit_from(bin, &bins->filled, VMAP_SEGMENT_BINS) {
 		tries = VMAP_SEGMENT_TRIES;
 		list_for_each_entry_safe(seg, ahead, &bins->bin[bin], link) {
 			if (seg->bound >= place->nr) {
-				at = find_room(seg, place, &longest);
+				at = find_room(seg, place);
 				if (at < VMAP_SEGMENT_GRANULES) {
 					take_room(seg, req, at, place->nr, va);
 					return true;
 				}
-				set_bound(seg, longest);
 			}
 			if (!--tries)
 				break;
@@ -729,19 +822,21 @@ struct vmap_area *vmap_segment_alloc_window(const struct vmap_request *req)
 
 /* ---- purge --------------------------------------------------------- */
 
-/* The longest free run that has granules of this word of @flushing. */
-static unsigned int longest_flushed(const struct vmap_segment *seg, unsigned int word)
+/* The longest free run that has granules of this word of @flushing, if it is longer. */
+static void longest_flushed(const struct vmap_segment *seg, unsigned int word,
+			    struct vmap_run *longest)
 {
-	unsigned int first = word * BITS_PER_LONG, longest = 0, end;
+	unsigned int base = word * BITS_PER_LONG, end;
 	unsigned long bits = seg->flushing[word];
+	struct vmap_run run;
 
 	do {
-		longest = max(longest, run_around(seg, first + __ffs(bits), &end));
+		run = run_around(seg, base + __ffs(bits));
+		see_run(longest, run.first, run.nr);
 		/* To the end of the run, whatever else of it was flushed. */
-		end -= first;
+		end = run.first + run.nr - base;
 		bits = end < BITS_PER_LONG ? bits & (~0UL << end) : 0;
 	} while (bits);
-	return longest;
 }
 
 /**
@@ -750,7 +845,8 @@ static unsigned int longest_flushed(const struct vmap_segment *seg, unsigned int
  */
 void vmap_segment_reuse(struct vmap_segment *seg)
 {
-	unsigned int words = seg->flushing_words, longest = 0, word;
+	unsigned int words = seg->flushing_words, word;
+	struct vmap_run longest = { };
 
 	lockdep_assert_held(&seg->node->lock);
 	while (words) {
@@ -760,7 +856,7 @@ void vmap_segment_reuse(struct vmap_segment *seg)
 	words = seg->flushing_words;
 	while (words) {
 		word = vmap_next_word(&words);
-		longest = max(longest, longest_flushed(seg, word));
+		longest_flushed(seg, word, &longest);
 		seg->flushing[word] = 0;
 	}
 	seg->flushing_words = 0;
@@ -775,7 +871,7 @@ void vmap_segment_reuse(struct vmap_segment *seg)
 void vmap_segment_detach(struct vmap_segment *seg)
 {
 	lockdep_assert_held(&seg->node->lock);
-	bin_remove(seg);
+	set_bound(seg, 0);
 	seg->node->bins[seg->class].nr_empty--;
 	seg->node->nr_segments--;
 	/* Those who come to it by address find it full. */

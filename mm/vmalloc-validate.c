@@ -50,17 +50,22 @@ static bool check_ranges(void)
 	return ok;
 }
 
-static unsigned int longest_free(const struct vmap_segment *seg)
+/* No free run is longer than the segment says. */
+static bool check_runs(const struct vmap_segment *seg)
 {
-	unsigned int start, end = 0, longest = 0;
+	unsigned int start, end = 0;
+	bool ok = CHECK(seg->rest <= seg->bound);
 
-	for (;;) {
+	while (ok) {
 		start = find_next_zero_bit(seg->busy, VMAP_SEGMENT_GRANULES, end);
 		if (start >= VMAP_SEGMENT_GRANULES)
-			return longest;
+			break;
 		end = find_next_bit(seg->busy, VMAP_SEGMENT_GRANULES, start);
-		longest = max(longest, end - start);
+		if (seg->hint < start || seg->hint >= end)
+			ok = CHECK(end - start <= seg->rest);
+		ok = ok && CHECK(end - start <= seg->bound);
 	}
+	return ok;
 }
 
 /* All chained areas are marked, lie in the segment one behind the other, and are busy. */
@@ -118,7 +123,7 @@ static bool check_segment(struct vmap_segment *seg)
 	       CHECK(bitmap_empty(seg->lazy, VMAP_SEGMENT_GRANULES) ==
 		     list_empty(&seg->lazy_link)) &&
 	       check_words(seg->lazy, seg->lazy_words) && CHECK(!seg->flushing_words) &&
-	       CHECK(longest_free(seg) <= seg->bound) &&
+	       check_runs(seg) &&
 	       CHECK((seg->bound == 0) == list_empty(&seg->link)) &&
 	       check_areas(seg);
 }

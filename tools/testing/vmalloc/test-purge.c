@@ -138,11 +138,13 @@ static void free_during_purge(unsigned long start, unsigned long end)
 TEST(purge_meets_frees)
 {
 	unsigned long first, second;
+	unsigned int nr;
 
 	world_boot(1, 64 * GIB);
 	first = model_alloc_pages(2, 1)->va_start;
 	second = model_alloc_pages(2, 1)->va_start;
-	model_alloc_pages(2, 1);
+	for (nr = 2; nr < VMAP_SEGMENT_GRANULES / 2; nr++)
+		model_alloc_pages(2, 1);
 	model_free(first, true);
 	sim_on_release = free_during_purge;
 	freed_meanwhile = second;
