@@ -77,6 +77,7 @@ PLAN = [
     ("fork", "test=forks"),
     *[("vm", f"run_test_mask={mask} test_loop_count={loops}") for mask, loops in VMALLOC],
     ("vm", "live=1000,100000"),
+    ("vm", "floor=20000"),
     *[(f"umvm{cpus}", f"run_test_mask={mask} test_loop_count={loops} nr_threads={cpus}")
       for mask, loops in VMALLOC_UM for cpus in (1, 2)],
 ]
@@ -105,6 +106,7 @@ FIGURES = [
     (r"fork_exec", "fork(), execve() and exit"),
     (r"live_100000_of_1000", "vmap(), vunmap(), 100,000 live / 1,000"),
     (r"live_(\d+)", "vmap(), vunmap() of 1 to 8 pages, {0} live"),
+    (r"floor_(\w+)", "{0}: pages and page tables alone"),
     (r"vm_(\w+)", "test_vmalloc: {0}"),
 ]
 
@@ -183,7 +185,8 @@ def command(machine, kind, parameters):
     # Of the three tests that are built in, one does something.
     words = [f"test_percpu.{word}" for word in parameters.split()] + ["test_percpu.halt=1"]
     if "vm" in machine:
-        test = "test_vmalloc_live" if parameters.startswith("live=") else "test_vmalloc"
+        live = parameters.startswith(("live=", "floor="))
+        test = "test_vmalloc_live" if live else "test_vmalloc"
         words = ["test_percpu.test="] + [f"{test}.{word}" for word in parameters.split()]
         if test != "test_vmalloc":
             words.append("test_vmalloc.run_test_mask=0")
@@ -215,8 +218,8 @@ def vmalloc_figures(text):
             r"Summary: (\w+)_test passed: 1 failed: 0 .* loops: (\d+) avg: (\d+)", text):
         found.setdefault(f"vm_{name}", []).append(int(usec) * 1000 / int(loops))
     figures = {name: statistics.mean(values) for name, values in found.items()}
-    live = dict(re.findall(r"test_vmalloc_live: live_(\d+) (\d+) ns", text))
-    return figures | {f"live_{count}": float(ns) for count, ns in live.items()}
+    live = dict(re.findall(r"test_vmalloc_live: ((?:live|floor)_\w+) (\d+) ns", text))
+    return figures | {name: float(ns) for name, ns in live.items()}
 
 
 def boot(machine, kind, parameters, log):

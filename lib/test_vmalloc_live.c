@@ -7,9 +7,15 @@
  * at random is unmapped and another of random size takes its place. Time is for
  * both together; the mapping of 1 to 8 pages is part of it.
  *
- * Results are in the kernel's log as "live_COUNT VALUE ns".  Built in, it runs at
- * boot, if live is set; a module does its work while it is loaded, and does not
- * stay.
+ * With floor=LOOPS it measures what vmalloc() and vfree() of a page cannot do without:
+ * the page, NR_VMALLOC, its entry in the page tables, clearing that, and a flush of the
+ * TLB for each 32 MiB; no area, no descriptor, no address space is looked for.
+ * "floor_fix_size" is a pair of these; "floor_full_fit" has, for each of the loops, its
+ * part of what full_fit_alloc_test() of lib/test_vmalloc.c does before and after its loop.
+ *
+ * Results are in the kernel's log as "live_COUNT VALUE ns", "floor_TEST VALUE ns".  Built in, it runs at
+ * boot, if live or floor is set; a module does its work while it is loaded, does not
+ * stay, and has no floor.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -19,7 +25,13 @@
 #include <linux/module.h>
 #include <linux/prandom.h>
 #include <linux/sched.h>
+#include <linux/sizes.h>
 #include <linux/vmalloc.h>
+#include <linux/vmstat.h>
+
+#include <asm/tlbflush.h>
+
+#include "../mm/vmalloc.h"
 
 #define MOST_PAGES	8
 #define MOST_COUNTS	8
@@ -32,6 +44,10 @@ MODULE_PARM_DESC(live, "Numbers of live areas, separated by commas");
 static int loops = 20000;
 module_param(loops, int, 0444);
 MODULE_PARM_DESC(loops, "How many are replaced");
+
+static int floor;
+module_param(floor, int, 0444);
+MODULE_PARM_DESC(floor, "Loops for what a page of vmalloc() costs at least");
 
 static struct page *pages[MOST_PAGES];
 static struct rnd_state random;
@@ -80,11 +96,128 @@ static int measure(int nr)
 	return err;
 }
 
+#ifndef MODULE
+/* As many as full_fit_alloc_test() has, and with guard pages 64 MiB; one CPU is assumed. */
+#define FLOOR_AREAS	(32UL * SZ_1M / PAGE_SIZE)
+
+struct floor {
+	unsigned long start;		/* of room for 2 * FLOOR_AREAS, guard pages included */
+	unsigned long at;		/* where the next of the loop goes */
+	struct page **pages;		/* of those outside of the loop */
+};
+
+static unsigned long floor_addr(const struct floor *f, unsigned long i)
+{
+	return f->start + 2 * i * PAGE_SIZE;
+}
+
+static struct page *floor_map(unsigned long addr)
+{
+	struct page *page = alloc_page(GFP_KERNEL | __GFP_HIGHMEM | __GFP_NOWARN);
+
+	if (!page)
+		return NULL;
+	mod_lruvec_page_state(page, NR_VMALLOC, 1);
+	if (!vmap_pages_range_noflush(addr, addr + PAGE_SIZE, PAGE_KERNEL, &page, PAGE_SHIFT,
+				      GFP_KERNEL))
+		return page;
+	mod_lruvec_page_state(page, NR_VMALLOC, -1);
+	__free_page(page);
+	return NULL;
+}
+
+static void floor_unmap(unsigned long addr, struct page *page)
+{
+	vunmap_range_noflush(addr, addr + 2 * PAGE_SIZE);
+	mod_lruvec_page_state(page, NR_VMALLOC, -1);
+	__free_page(page);
+}
+
+static void floor_flush(const struct floor *f)
+{
+	flush_tlb_kernel_range(f->start, floor_addr(f, 2 * FLOOR_AREAS));
+}
+
+/* In the second half of the room; each address is used once between two flushes. */
+static int floor_loop(struct floor *f)
+{
+	struct page *page;
+	int i;
+
+	for (i = 0; i < floor; i++) {
+		page = floor_map(floor_addr(f, FLOOR_AREAS + f->at));
+		if (!page)
+			return -ENOMEM;
+		*(volatile u8 *)floor_addr(f, FLOOR_AREAS + f->at) = 1;
+		floor_unmap(floor_addr(f, FLOOR_AREAS + f->at), page);
+		if (++f->at < FLOOR_AREAS)
+			continue;
+		floor_flush(f);
+		f->at = 0;
+	}
+	return 0;
+}
+
+/* Fill all of the room, free every other page, do the loop in their place, free the rest. */
+static int floor_full_fit(struct floor *f)
+{
+	unsigned long i;
+	int err = 0;
+
+	for (i = 0; i < 2 * FLOOR_AREAS && !err; i++) {
+		f->pages[i] = floor_map(floor_addr(f, i));
+		err = f->pages[i] ? 0 : -ENOMEM;
+	}
+	for (i = FLOOR_AREAS; i < 2 * FLOOR_AREAS; i++)
+		if (f->pages[i])
+			floor_unmap(floor_addr(f, i), f->pages[i]);
+	floor_flush(f);
+	err = err ?: floor_loop(f);
+	for (i = 0; i < FLOOR_AREAS; i++)
+		if (f->pages[i])
+			floor_unmap(floor_addr(f, i), f->pages[i]);
+	floor_flush(f);
+	return err;
+}
+
+static int floor_show(struct floor *f, const char *name, int (*work)(struct floor *f))
+{
+	u64 began = ktime_get_ns();
+	int err = work(f);
+
+	if (!err)
+		pr_info("floor_%s %llu ns\n", name, div_u64(ktime_get_ns() - began, floor));
+	return err;
+}
+
+static int measure_floor(void)
+{
+	struct vm_struct *vm = get_vm_area(4 * FLOOR_AREAS * PAGE_SIZE, VM_MAP);
+	struct floor f = { .pages = vcalloc(2 * FLOOR_AREAS, sizeof(*f.pages)) };
+	int err = -ENOMEM;
+
+	if (vm && f.pages) {
+		f.start = (unsigned long)vm->addr;
+		err = floor_show(&f, "full_fit", floor_full_fit) ?:
+		      floor_show(&f, "fix_size", floor_loop);
+	}
+	vfree(f.pages);
+	if (vm)
+		free_vm_area(vm);
+	return err;
+}
+#else
+static int measure_floor(void)
+{
+	return -EOPNOTSUPP;
+}
+#endif
+
 static int __init test_vmalloc_live_init(void)
 {
 	int i, err = 0;
 
-	if (!nr_live)
+	if (!nr_live && floor <= 0)
 		return IS_BUILTIN(CONFIG_TEST_VMALLOC_LIVE) ? 0 : -EINVAL;
 	pages[0] = alloc_page(GFP_KERNEL);
 	if (!pages[0])
@@ -95,6 +228,8 @@ static int __init test_vmalloc_live_init(void)
 	for (i = 0; i < nr_live && !err; i++)
 		err = live[i] > 0 ? measure(live[i]) : -EINVAL;
 	__free_page(pages[0]);
+	if (floor > 0 && !err)
+		err = measure_floor();
 	pr_info("end: %s\n", err ? "failed" : "passed");
 	return err ?: IS_BUILTIN(CONFIG_TEST_VMALLOC_LIVE) ? 0 : -EAGAIN;
 }
