@@ -307,6 +307,14 @@ EXPORT_SYMBOL_GPL(free_vm_area);
 
 /* ---- mapping what others have -------------------------------------------- */
 
+/* The area can be found already: who sees that it has pages must see where they are. */
+static void vm_give_pages(struct vm_struct *vm, struct page **pages, unsigned int count)
+{
+	vm->pages = pages;
+	/* Pairs with vminfo_count(). */
+	smp_store_release(&vm->nr_pages, count);
+}
+
 /**
  * vmap() - map pages side by side
  * @pages: the pages
@@ -341,10 +349,8 @@ void *vmap(struct page **pages, unsigned int count, unsigned long flags, pgprot_
 		free_vm_area(vm);
 		return NULL;
 	}
-	if (flags & VM_MAP_PUT_PAGES) {
-		vm->pages = pages;
-		vm->nr_pages = count;
-	}
+	if (flags & VM_MAP_PUT_PAGES)
+		vm_give_pages(vm, pages, count);
 	return vm->addr;
 }
 EXPORT_SYMBOL(vmap);

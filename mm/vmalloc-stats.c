@@ -25,14 +25,27 @@
 /* ---- /proc/vmallocinfo --------------------------------------------------- */
 
 #ifdef CONFIG_PROC_FS
+/* Pages whose nodes are looked up under one hold of a lock. */
+#define VMINFO_BATCH	1024UL
+
 /**
  * struct vminfo - a listing in progress
  * @m: where it goes
  * @nr_on_node: room to count pages of an area by node; NULL: not shown
+ * @next: addresses below this one are done
+ * @va_start: of the area whose pages are counted
+ * @vm: of that area
+ * @nr_counted: of its pages
+ * @counting: there are more
  */
 struct vminfo {
 	struct seq_file *m;
 	unsigned int *nr_on_node;
+	unsigned long next;
+	unsigned long va_start;
+	const struct vm_struct *vm;
+	unsigned long nr_counted;
+	bool counting;
 };
 
 static const struct {
@@ -47,17 +60,42 @@ static const struct {
 	{ VM_DMA_COHERENT, " dma-coherent" },
 };
 
-static void vminfo_nodes(const struct vminfo *info, struct vm_struct *vm)
+/* Complete, and what was stored before can be read. */
+static bool vminfo_complete(const struct vm_struct *vm)
 {
-	const unsigned long step = 1UL << get_vm_area_page_order(vm);
-	unsigned long i;
+	if (READ_ONCE(vm->flags) & VM_UNINITIALIZED)
+		return false;
+	/* Pairs with the barrier in clear_vm_uninitialized_flag(). */
+	smp_rmb();
+	return true;
+}
+
+/*
+ * Count some more pages.  The area may have gone meanwhile, or have fewer pages, or
+ * another may be in its place: what was counted so far is shown then.
+ */
+static int vminfo_count(struct vmap_area *va, void *data)
+{
+	struct vminfo *info = data;
+	unsigned long nr, end, step;
+
+	info->counting = false;
+	if (va->va_start != info->va_start || va->vm != info->vm || !vminfo_complete(va->vm))
+		return 1;
+	/* Pairs with vm_give_pages(): there is an array if there are pages. */
+	nr = smp_load_acquire(&va->vm->nr_pages);
+	step = 1UL << get_vm_area_page_order(va->vm);
+	end = min(nr, info->nr_counted + VMINFO_BATCH * step);
+	for (; info->nr_counted < end; info->nr_counted += step)
+		info->nr_on_node[page_to_nid(va->vm->pages[info->nr_counted])] += step;
+	info->counting = info->nr_counted < nr;
+	return 1;
+}
+
+static void vminfo_nodes(struct vminfo *info)
+{
 	int node;
 
-	if (!info->nr_on_node)
-		return;
-	memset(info->nr_on_node, 0, nr_node_ids * sizeof(*info->nr_on_node));
-	for (i = 0; i < vm->nr_pages; i += step)
-		info->nr_on_node[page_to_nid(vm->pages[i])] += step;
 	for_each_node_state(node, N_HIGH_MEMORY)
 		if (info->nr_on_node[node])
 			seq_printf(info->m, " N%d=%u", node, info->nr_on_node[node]);
@@ -65,14 +103,15 @@ static void vminfo_nodes(const struct vminfo *info, struct vm_struct *vm)
 
 static void vminfo_vm(const struct vminfo *info, struct vm_struct *vm)
 {
+	const unsigned long nr_pages = READ_ONCE(vm->nr_pages);
 	struct seq_file *m = info->m;
 	unsigned int i;
 
 	seq_printf(m, "0x%pK-0x%pK %7lu", vm->addr, vm->addr + vm->size, vm->size);
 	if (vm->caller)
 		seq_printf(m, " %pS", vm->caller);
-	if (vm->nr_pages)
-		seq_printf(m, " pages=%lu", vm->nr_pages);
+	if (nr_pages)
+		seq_printf(m, " pages=%lu", nr_pages);
 	if (vm->phys_addr)
 		seq_printf(m, " phys=%pa", &vm->phys_addr);
 	for (i = 0; i < ARRAY_SIZE(vminfo_words); i++)
@@ -80,14 +119,14 @@ static void vminfo_vm(const struct vminfo *info, struct vm_struct *vm)
 			seq_puts(m, vminfo_words[i].word);
 	if (is_vmalloc_addr(vm->pages))
 		seq_puts(m, " vpages");
-	vminfo_nodes(info, vm);
-	seq_putc(m, '\n');
 }
 
+/* Ends the walk where an area has more pages than can be counted under its lock. */
 static int vminfo_area(struct vmap_area *va, void *data)
 {
-	const struct vminfo *info = data;
+	struct vminfo *info = data;
 
+	info->next = va->va_end;
 	if (!va->vm) {
 		if (va->flags & VMAP_RAM)
 			seq_printf(info->m, "0x%pK-0x%pK %7lu vm_map_ram\n",
@@ -95,12 +134,34 @@ static int vminfo_area(struct vmap_area *va, void *data)
 				   va->va_end - va->va_start);
 		return 0;
 	}
-	if (READ_ONCE(va->vm->flags) & VM_UNINITIALIZED)
+	if (!vminfo_complete(va->vm))
 		return 0;
-	/* Pairs with the barrier in clear_vm_uninitialized_flag(). */
-	smp_rmb();
 	vminfo_vm(info, va->vm);
+	if (info->nr_on_node) {
+		memset(info->nr_on_node, 0, nr_node_ids * sizeof(*info->nr_on_node));
+		info->va_start = va->va_start;
+		info->vm = va->vm;
+		info->nr_counted = 0;
+		vminfo_count(va, info);
+		if (info->counting)
+			return 1;
+		vminfo_nodes(info);
+	}
+	seq_putc(info->m, '\n');
 	return 0;
+}
+
+/* The rest of an area, with the lock let go of now and then. */
+static void vminfo_finish(struct vminfo *info)
+{
+	while (info->counting) {
+		cond_resched();
+		/* No area is there any more? */
+		if (!vmap_space_walk(info->va_start, vminfo_count, info))
+			break;
+	}
+	vminfo_nodes(info);
+	seq_putc(info->m, '\n');
 }
 
 static void vminfo_lazy(unsigned long start, unsigned long end, void *data)
@@ -118,7 +179,8 @@ static int vminfo_show(struct seq_file *m, void *unused)
 	if (IS_ENABLED(CONFIG_NUMA))
 		info.nr_on_node = kmalloc_array(nr_node_ids, sizeof(*info.nr_on_node),
 						GFP_KERNEL);
-	vmap_space_walk(0, vminfo_area, &info);
+	while (vmap_space_walk(info.next, vminfo_area, &info))
+		vminfo_finish(&info);
 	vmap_space_walk_lazy(vminfo_lazy, &info);
 	kfree(info.nr_on_node);
 	return 0;

@@ -53,6 +53,8 @@ typedef unsigned int pgtbl_mod_mask;
 #define WRITE_ONCE(x, v)	((x) = (v))
 #define smp_wmb()
 #define smp_rmb()
+#define smp_load_acquire(p)	(*(p))
+#define smp_store_release(p, v)	((void)(*(p) = (v)))
 #define MIN(a, b)		((a) < (b) ? (a) : (b))
 #define MAX(a, b)		((a) > (b) ? (a) : (b))
 #define min(a, b)		MIN(a, b)
