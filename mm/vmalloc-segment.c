@@ -217,6 +217,13 @@ static unsigned int find_in_word(const struct vmap_segment *seg, unsigned int fr
 	return round_down(from, BITS_PER_LONG) + __ffs(starts);
 }
 
+static bool is_free_run(const struct vmap_segment *seg, unsigned int first, unsigned int nr)
+{
+	unsigned int end = first + nr;
+
+	return end <= VMAP_SEGMENT_GRANULES && find_next_bit(seg->busy, end, first) >= end;
+}
+
 /* Another run was seen, or more of the longest. */
 static void see_run(struct vmap_run *longest, unsigned int first, unsigned int nr)
 {
@@ -628,8 +635,11 @@ static bool take_at_hint(struct vmap_node *vn, const struct vmap_request *req,
 		return false;
 	seg = list_first_entry(&bins->bin[bin + __ffs(filled)], struct vmap_segment, link);
 	at = find_in_word(seg, seg->hint, place->nr);
-	if (at >= VMAP_SEGMENT_GRANULES)
-		return false;
+	if (at >= VMAP_SEGMENT_GRANULES) {
+		at = seg->hint;
+		if (!is_free_run(seg, at, place->nr))
+			return false;
+	}
 	take_room(seg, req, at, place->nr, va);
 	return true;
 }
@@ -822,21 +832,26 @@ struct vmap_area *vmap_segment_alloc_window(const struct vmap_request *req)
 
 /* ---- purge --------------------------------------------------------- */
 
-/* The longest free run that has granules of this word of @flushing, if it is longer. */
-static void longest_flushed(const struct vmap_segment *seg, unsigned int word,
-			    struct vmap_run *longest)
+/* See the free runs that have granules of this word of @flushing; up to *end all were. */
+static void see_flushed(const struct vmap_segment *seg, unsigned int word,
+			struct vmap_run *longest, unsigned int *end)
 {
-	unsigned int base = word * BITS_PER_LONG, end;
+	unsigned int base = word * BITS_PER_LONG;
 	unsigned long bits = seg->flushing[word];
 	struct vmap_run run;
 
-	do {
+	for (;;) {
+		/* A run goes to its end, whatever else of it was flushed. */
+		if (*end >= base + BITS_PER_LONG)
+			return;
+		if (*end > base)
+			bits &= ~0UL << (*end - base);
+		if (!bits)
+			return;
 		run = run_around(seg, base + __ffs(bits));
 		see_run(longest, run.first, run.nr);
-		/* To the end of the run, whatever else of it was flushed. */
-		end = run.first + run.nr - base;
-		bits = end < BITS_PER_LONG ? bits & (~0UL << end) : 0;
-	} while (bits);
+		*end = run.first + run.nr;
+	}
 }
 
 /**
@@ -845,7 +860,7 @@ static void longest_flushed(const struct vmap_segment *seg, unsigned int word,
  */
 void vmap_segment_reuse(struct vmap_segment *seg)
 {
-	unsigned int words = seg->flushing_words, word;
+	unsigned int words = seg->flushing_words, word, end = 0;
 	struct vmap_run longest = { };
 
 	lockdep_assert_held(&seg->node->lock);
@@ -856,7 +871,7 @@ void vmap_segment_reuse(struct vmap_segment *seg)
 	words = seg->flushing_words;
 	while (words) {
 		word = vmap_next_word(&words);
-		longest_flushed(seg, word, &longest);
+		see_flushed(seg, word, &longest, &end);
 		seg->flushing[word] = 0;
 	}
 	seg->flushing_words = 0;
