@@ -13,9 +13,9 @@
  * "floor_fix_size" is a pair of these; "floor_full_fit" has, for each of the loops, its
  * part of what full_fit_alloc_test() of lib/test_vmalloc.c does before and after its loop.
  *
- * Results are in the kernel's log as "live_COUNT VALUE ns", "floor_TEST VALUE ns".  Built in, it runs at
- * boot, if live or floor is set; a module does its work while it is loaded, does not
- * stay, and has no floor.
+ * Results are in the kernel's log as "live_COUNT VALUE ns", "floor_TEST VALUE ns".
+ * Built in, it runs at boot, if live or floor is set; a module does its work while it
+ * is loaded, does not stay, and has no floor.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -148,7 +148,7 @@ static int floor_loop(struct floor *f)
 		page = floor_map(floor_addr(f, FLOOR_AREAS + f->at));
 		if (!page)
 			return -ENOMEM;
-		*(volatile u8 *)floor_addr(f, FLOOR_AREAS + f->at) = 1;
+		WRITE_ONCE(*(u8 *)floor_addr(f, FLOOR_AREAS + f->at), 1);
 		floor_unmap(floor_addr(f, FLOOR_AREAS + f->at), page);
 		if (++f->at < FLOOR_AREAS)
 			continue;
