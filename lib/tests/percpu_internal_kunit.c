@@ -257,7 +257,7 @@ static void burst_test(struct kunit *test)
 		kunit_skip(test, "the %s backend does not map without sleeping",
 			   pcpu_main.backend->name);
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
-		kunit_skip(test, "on PREEMPT_RT present rows alone serve here");
+		kunit_skip(test, "a spinlock_t sleeps on PREEMPT_RT");
 
 	if (burst.nr > room_bytes / burst.size) {
 		burst.nr = room_bytes / burst.size;
@@ -372,10 +372,13 @@ static bool bulk_alloc(const struct bulk *bulk, void __percpu **ptrs)
 static void bulk_test(struct kunit *test)
 {
 	const struct bulk *bulk = test->param_value;
-	void __percpu **ptrs = kvcalloc(bulk->nr, sizeof(*ptrs), GFP_KERNEL);
 	unsigned int round, i, bad = 0;
+	void __percpu **ptrs;
 	bool got = true;
 
+	if (bulk->irqs_off && IS_ENABLED(CONFIG_PREEMPT_RT))
+		kunit_skip(test, "a spinlock_t sleeps on PREEMPT_RT");
+	ptrs = kvcalloc(bulk->nr, sizeof(*ptrs), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, ptrs);
 	for (round = 0; round < 2 && got; round++) {
 		got = bulk_alloc(bulk, ptrs);
