@@ -209,7 +209,7 @@ static unsigned int pcpu_pending_drain_list(struct pcpu_allocator *pa, struct ll
  *
  * Areas go to their chunks, past the bins: so one that is marked cannot become live
  * while somebody has the lock.  For those that are marked meanwhile it does not go on,
- * as that might have no end: they have asked for the worker.
+ * as that might have no end: what is left is for the worker, which it calls.
  *
  * Context: may sleep; takes the lock.  Several may do it at once.
  * Return: true if there were any
@@ -228,6 +228,9 @@ bool pcpu_pending_drain(struct pcpu_allocator *pa)
 		if (budget <= 0)
 			break;
 	}
+	/* Who marked what is left may have found the list empty, and called nobody. */
+	if (!llist_empty(&pa->pending))
+		pcpu_balance_kick(pa, true);
 	return drained;
 }
 

@@ -483,6 +483,51 @@ TEST(nolock_chunk_listed)
 	world_shutdown();
 }
 
+/*
+ * Who completes what is pending stops when it has done as many as there were, and
+ * leaves one that came meanwhile.  That one's irq_work and the worker found the list
+ * empty, as it was in the former's hands:
+ *
+ *   a request   take the list    complete one                  ... complete 16, list again
+ *   others                                    mark one | worker
+ */
+#define NR_LISTED	16	/* as many as are completed at a time */
+
+static void free_and_balance(void)
+{
+	if (!victim->ptr || atomic_read(&pcpu_main.nr_pending) != NR_LISTED)
+		return;
+	EXPECT(llist_empty(&pcpu_main.pending));
+	model_free_nolock(victim, CTX_TASK);
+	EXPECT(sim_run_all_work(100) < 100);
+}
+
+TEST(nolock_drain_leaves_one)
+{
+	unsigned int nr, i;
+
+	world_boot(&near_world);
+	sim_run_all_work(100);
+	for (nr = 0; !nr || chunk_of(&objects[nr - 1]) == chunk_of(&objects[0]); nr++)
+		EXPECT(model_alloc(&objects[nr], 64, 4, false, GFP_KERNEL_ACCOUNT, CTX_TASK));
+	EXPECT(nr > NR_LISTED + 1);
+	victim = &objects[0];
+	for (i = 1; i <= NR_LISTED; i++)
+		model_free_nolock(&objects[i], CTX_TASK);
+	/* Listed last, so it comes first. */
+	model_free_nolock(&objects[nr - 1], CTX_TASK);
+	sim.on_window = free_and_balance;
+	EXPECT(pcpu_pending_drain(&pcpu_main));
+	sim.on_window = NULL;
+	EXPECT(!victim->ptr);
+	EXPECT_EQ(atomic_read(&pcpu_main.nr_pending), 1);
+	settle();
+	while (--nr > NR_LISTED + 1)
+		model_free(&objects[nr - 1], CTX_TASK);
+	settle();
+	world_shutdown();
+}
+
 #ifdef SHIM_NMI
 /* ---- an NMI at each boundary ------------------------------------------------------ */
 
