@@ -31,6 +31,8 @@
  * Calls the chunk layer.  No locks; works in any context but NMI, except for what
  * visits all CPUs.  NMIs use the bins through percpu-nolock.c, and may do so between
  * any two instructions here.
+ *
+ * Its model: tools/testing/percpu/model/bins.pml
  */
 #include "percpu-internal.h"
 

@@ -17,6 +17,8 @@
  *
  * Calls the area map and the backend.  Knows no gfp policy: requests come with
  * the mask that backing allocations get.  Locks: see percpu-internal.h.
+ *
+ * Its models: rows.pml and chunks.pml in tools/testing/percpu/model/
  */
 #include "percpu-internal.h"
 

@@ -31,6 +31,8 @@
  * state tells, and RCU keeps the memory that the state is in.
  *
  * Calls the cache, the chunk layer and the worker, which calls pcpu_pending_drain().
+ *
+ * The model of pending frees: tools/testing/percpu/model/pending.pml
  */
 #include "percpu-internal.h"
 

@@ -28,8 +28,12 @@
  *
  * Left out: weak memory order; that the depot leaves a part of the budget; batches (areas go back one by one, which leaves the
  * bins in more states); the reserved chunk; cache_max_bytes; what finds the chunk
- * of an area (chunks.pml); misses, conflicts and hits, which here decide by chance;
- * times: the worker may begin as soon as it is called, and finds a bin idle by chance.
+ * of an area (chunks.pml); how large a refill is, and when there is none; misses,
+ * conflicts and hits, which here decide by chance; times: the worker may begin as soon
+ * as it is called, and finds a bin idle by chance.  Calls in any context: what the
+ * irq_work puts at hand (pcpu_cache_stock()), areas that such a request takes and marks
+ * as they do not suit it, and frees that are pending (pending.pml).  The quarantine
+ * (percpu-kasan.c), through which areas come to the bins later, with a lock of its own.
  *
  * BREAK_x are mistakes that must be found, see run.sh.
  */
@@ -97,9 +101,9 @@ short budget = TOTAL;
 bool balance_drain;
 bool queued;			/* balance_work */
 
-/* the chunk: its maps of busy slots and of live areas */
+/* the chunk: its map of busy slots, and what the byte with an area's length says */
 bool taken[NR_AREAS];
-bool live[NR_AREAS];
+bool live[NR_AREAS];		/* PCPU_AREA_LIVE */
 
 /* not in the code, to check it */
 byte holder[NR_AREAS] = NOBODY;

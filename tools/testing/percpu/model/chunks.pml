@@ -17,9 +17,11 @@
  *     found are at one address, and no address is used again while it is
  *   - at rest: no area, no chunk but those on the list of spares
  *
- * Left out: rows (rows.pml); hashing; weak memory order; kvfree_rcu() as it is: a grace
- * period is over when all lookups have left that were there when it began, and here the
- * worker waits for that.
+ * Left out: rows (rows.pml); hashing; bins (bins.pml), the irq_work's stock of them and the
+ * quarantine, which keep areas and so chunks; pending frees, for which a chunk must not
+ * be destroyed (pending.pml); weak memory order; kvfree_rcu() as it is: a grace period
+ * is over when all lookups have left that were there when it began, and here the worker
+ * waits for that.
  *
  * BREAK_x are mistakes that must be found, see run.sh.
  */
@@ -36,7 +38,7 @@ bool allocated[NR_BLOCKS];
 byte addr[NR_BLOCKS];		/* base_addr */
 bool indexed[NR_BLOCKS];	/* in pcpu_allocator.index */
 bool taken[NR_BLOCKS];		/* its area */
-bool live[NR_BLOCKS];
+bool live[NR_BLOCKS];		/* PCPU_AREA_LIVE in the byte with its length */
 bool spare[NR_BLOCKS];
 byte nr_spare;
 

@@ -23,7 +23,9 @@
  *
  * Left out: lists and hints, which choose among places; fatal signals; rows_fixed; the
  * reserve (the worker gives back and adds as many rows as it likes, but not for ever);
- * other chunks (chunks.pml); the first chunk; weak memory order.
+ * other chunks (chunks.pml); the first chunk; bins (bins.pml), refills and batches, which
+ * take runs of present slots; calls in any context, which take present slots if the lock
+ * is free, and areas whose free is pending (pending.pml); the quarantine; weak memory order.
  *
  * BREAK_x are mistakes that must be found, see run.sh.
  */
