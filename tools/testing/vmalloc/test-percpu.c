@@ -3,9 +3,11 @@
  * test-percpu.c - congruent areas
  */
 #include "test.h"
+#include "../../../lib/tests/percpu_gfp.h"
 
 #define GIB		0x40000000UL
 #define NR_AREAS	4
+#define NR_SPLITS	3	/* areas that each split a free range */
 
 static void check_congruent(struct vm_struct **vms, const unsigned long *offsets,
 			    const size_t *sizes, int nr)
@@ -200,6 +202,67 @@ TEST(percpu_failure_keeps_spare)
 	EXPECT(nth > 6);
 	pcpu_free_vm_areas(vms, 2);
 	model_free_all();
+	world_shutdown();
+}
+
+/* ---- masks: those that the percpu allocator asks with ------------------------------ */
+
+static struct {
+	gfp_t gfp;
+	unsigned int nr_objects;	/* areas and arrays of them */
+	unsigned int nr_descriptors;
+	unsigned int nr_spares;		/* for the CPU, which may fail */
+	unsigned int nr_shadow;
+} masks;
+
+static void expect_mask(const char *cache, gfp_t gfp)
+{
+	if (!strcmp(cache, "shadow")) {
+		EXPECT_EQ(gfp, masks.gfp);
+		masks.nr_shadow++;
+	} else if (!strcmp(cache, "kmalloc")) {
+		EXPECT_EQ(gfp & ~__GFP_ZERO, masks.gfp);
+		masks.nr_objects++;
+	} else if (masks.nr_descriptors < 2 * NR_SPLITS - 1) {
+		EXPECT_EQ(gfp, masks.gfp);
+		masks.nr_descriptors++;
+	} else {
+		EXPECT_EQ(gfp, masks.gfp | __GFP_NORETRY | __GFP_NOWARN);
+		masks.nr_spares++;
+	}
+}
+
+/* The CPU has one of the descriptors that the splits take. */
+static void check_masks(gfp_t gfp)
+{
+	unsigned long offsets[NR_SPLITS] = { 64 * PAGE_SIZE, 0, 256 * PAGE_SIZE };
+	size_t sizes[NR_SPLITS] = { 8 * PAGE_SIZE, 8 * PAGE_SIZE, 8 * PAGE_SIZE };
+	struct vm_struct **vms;
+
+	memset(&masks, 0, sizeof(masks));
+	masks.gfp = gfp;
+	sim.on_alloc = expect_mask;
+	vms = pcpu_get_vm_areas(offsets, sizes, NR_SPLITS, PAGE_SIZE, gfp);
+	sim.on_alloc = NULL;
+	EXPECT_EQ(masks.nr_objects, NR_SPLITS + 2);
+	EXPECT_EQ(masks.nr_descriptors, 2 * NR_SPLITS - 1);
+	EXPECT_EQ(masks.nr_spares, 1);
+	EXPECT_EQ(masks.nr_shadow, NR_SPLITS);
+	check_congruent(vms, offsets, sizes, NR_SPLITS);
+	pcpu_free_vm_areas(vms, NR_SPLITS);
+	vmap_space_purge(ULONG_MAX, 0, false);
+}
+
+TEST(percpu_masks)
+{
+	unsigned int i;
+
+	world_boot(1, 64 * GIB);
+	for (i = 0; i < ARRAY_SIZE(pcpu_gfp_cases); i++) {
+		if (sim_verbose)
+			fprintf(stderr, "%s\n", pcpu_gfp_cases[i].name);
+		check_masks(pcpu_gfp_cases[i].backing | __GFP_NOMEMALLOC);
+	}
 	world_shutdown();
 }
 

@@ -70,6 +70,7 @@ static inline unsigned long bitmap_find_next_zero_area(unsigned long *map, unsig
 
 /* ---- masks --------------------------------------------------------------------- */
 
+#define __GFP_HIGHMEM		0x2u
 #define __GFP_HIGH		0x20u
 #define __GFP_IO		0x40u
 #define __GFP_FS		0x80u
@@ -80,16 +81,26 @@ static inline unsigned long bitmap_find_next_zero_area(unsigned long *map, unsig
 #define __GFP_RETRY_MAYFAIL	0x4000u
 #define __GFP_NOFAIL		0x8000u
 #define __GFP_NORETRY		0x10000u
+#define __GFP_NOMEMALLOC	0x80000u
+#define __GFP_HARDWALL		0x100000u
 #define __GFP_ACCOUNT		0x400000u
 #define __GFP_RECLAIM		(__GFP_DIRECT_RECLAIM | __GFP_KSWAPD_RECLAIM)
 #define GFP_RECLAIM_MASK	(__GFP_RECLAIM | __GFP_HIGH | __GFP_IO | __GFP_FS | \
 				 __GFP_NOWARN | __GFP_RETRY_MAYFAIL | __GFP_NOFAIL | \
-				 __GFP_NORETRY)
+				 __GFP_NORETRY | __GFP_NOMEMALLOC)
 #define GFP_KERNEL		(__GFP_RECLAIM | __GFP_IO | __GFP_FS)
+#define GFP_KERNEL_ACCOUNT	(GFP_KERNEL | __GFP_ACCOUNT)
+#define GFP_HIGHUSER		(GFP_KERNEL | __GFP_HARDWALL | __GFP_HIGHMEM)
 #define GFP_NOFS		(__GFP_RECLAIM | __GFP_IO)
 #define GFP_NOIO		__GFP_RECLAIM
 #define GFP_ATOMIC		(__GFP_HIGH | __GFP_KSWAPD_RECLAIM)
 #define GFP_NOWAIT		(__GFP_KSWAPD_RECLAIM | __GFP_NOWARN)
+
+/* The scopes of a task, which its caller has applied. */
+#define PF_MEMALLOC		0x800
+#define PF_MEMALLOC_NOFS	0x40000
+#define PF_MEMALLOC_NOIO	0x80000
+#define PF_MEMALLOC_PIN		0x10000000
 
 static inline bool gfpflags_allow_blocking(gfp_t gfp)
 {

@@ -222,6 +222,7 @@ struct kmem_cache {
 
 static struct kmem_cache *caches;
 static struct kmem_cache plain = { .name = "kmalloc" };
+static struct kmem_cache shadow_pages = { .name = "shadow" };
 
 struct kmem_cache *kmem_cache_create(const char *name, size_t bytes, size_t align,
 				     unsigned int flags, void *ctor)
@@ -250,6 +251,8 @@ static bool should_fail(const struct kmem_cache *cache, gfp_t gfp)
 {
 	sim.nr_events++;
 	sim.gfp |= gfp;
+	if (sim.on_alloc)
+		sim.on_alloc(cache->name, gfp);
 	if (shim_task.gfp_known)
 		SHIM_ASSERT(!(gfp & ~(shim_task.gfp | __GFP_NOWARN | __GFP_NORETRY | __GFP_ZERO)),
 			    "%s: mask %#x is wider than the caller's %#x", cache->name, gfp,
@@ -400,7 +403,7 @@ int kasan_populate_vmalloc(unsigned long addr, unsigned long bytes, gfp_t gfp)
 		return 0;
 	SHIM_ASSERT(!shim_task.nr_locks, "shadow is allocated under a spinlock");
 	pthread_mutex_lock(&world_lock);
-	if (should_fail(&plain, gfp))
+	if (should_fail(&shadow_pages, gfp))
 		ret = -ENOMEM;
 	for (; !ret && page < end; page += 8) {
 		u8 *shadow = &block_at(page)->shadow[page % 512];

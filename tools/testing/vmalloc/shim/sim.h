@@ -14,6 +14,7 @@
  * @fail_nth: let the n-th allocation from now on fail, 0 for none
  * @fail_permille: let so many in a thousand fail
  * @no_descriptors: let all allocations of this cache fail
+ * @on_alloc: called for each allocation: of which cache ("kmalloc", "shadow"), its mask
  *
  * To see:
  * @nr_events: allocations asked for
@@ -34,6 +35,7 @@ struct sim {
 	unsigned long fail_nth;
 	unsigned int fail_permille;
 	const char *no_descriptors;
+	void (*on_alloc)(const char *cache, gfp_t gfp);
 
 	unsigned long nr_events;
 	unsigned long nr_failed;
