@@ -246,3 +246,100 @@ TEST(range_double_free_is_refused)
 	vmap_descriptor_free(va);
 	world_shutdown();
 }
+
+/* ---- readers without a lock -------------------------------------------------------- */
+
+#define NR_TRIES	8	/* VMAP_FIND_TRIES */
+
+static struct vmap_area *moved;
+static unsigned int nr_moved;
+
+static void move_area(void)
+{
+	EXPECT(nr_moved < NR_TRIES);
+	nr_moved++;
+	spin_lock(&vmap_ranges.lock);
+	vmap_range_unlink_area(moved);
+	vmap_range_link(moved);
+	spin_unlock(&vmap_ranges.lock);
+}
+
+/* A writer spoils each try of a reader: after the last it takes the lock. */
+TEST(range_find_takes_lock)
+{
+	unsigned long addr, nr_taken;
+
+	world_boot(1, SMALL_WINDOW);
+	addr = model_alloc_pages(4, 1)->va_start;
+	moved = model_alloc_pages(4, 1);
+	sim_on_read = move_area;
+	nr_taken = shim_task.nr_taken;
+	EXPECT_EQ(vmap_range_find(addr)->va_start, addr);
+	EXPECT_EQ(nr_moved, NR_TRIES);
+	EXPECT_EQ(shim_task.nr_taken - nr_taken, NR_TRIES + 1);
+	sim_on_read = NULL;
+
+	/* While nobody writes it does not. */
+	nr_taken = shim_task.nr_taken;
+	EXPECT_EQ(vmap_range_find(addr)->va_start, addr);
+	EXPECT_EQ(shim_task.nr_taken, nr_taken);
+	model_free_all();
+	world_shutdown();
+}
+
+static unsigned int nr_cleared;
+
+/* The first barrier: nothing leads to it yet, and it leads nowhere. */
+static void expect_cleared(void)
+{
+	if (nr_cleared++)
+		return;
+	EXPECT(!moved->rb_node.rb_left && !moved->rb_node.rb_right);
+	EXPECT(vmap_range_free_below(moved->va_end) != moved);
+	EXPECT(vmap_range_next(moved->va_start) != moved);
+}
+
+/* As if an earlier use of its memory had left them. */
+static void leave_children(void)
+{
+	static struct rb_node stale;
+
+	moved->rb_node.rb_left = &stale;
+	moved->rb_node.rb_right = &stale;
+	nr_cleared = 0;
+	sim_on_wmb = expect_cleared;
+}
+
+/* A reader that strays to a new node finds no children of before, in either tree. */
+TEST(range_clears_children)
+{
+	unsigned long addr = WORLD_START + MIB;
+	struct vmap_request req = {
+		.size_bytes = PAGE_SIZE, .align_bytes = 1, .start = addr, .end = addr + PAGE_SIZE,
+		.node = NUMA_NO_NODE, .gfp = GFP_KERNEL,
+	};
+	LIST_HEAD(areas);
+
+	world_boot(1, SMALL_WINDOW);
+	alloc_at(addr - PAGE_SIZE, PAGE_SIZE, GFP_KERNEL);
+	alloc_at(addr + PAGE_SIZE, PAGE_SIZE, GFP_KERNEL);
+	moved = vmap_descriptor_alloc(GFP_KERNEL, NUMA_NO_NODE);
+	*moved = (struct vmap_area){ };
+	EXPECT_EQ(vmap_range_alloc(&req, moved), 0);
+
+	EXPECT(vmap_range_unlink(addr) == moved);
+	leave_children();
+	spin_lock(&vmap_ranges.lock);
+	vmap_range_link(moved);
+	spin_unlock(&vmap_ranges.lock);
+	EXPECT(nr_cleared);
+
+	EXPECT(vmap_range_unlink(addr) == moved);
+	leave_children();
+	list_add(&moved->list, &areas);
+	vmap_range_free(&areas);
+	EXPECT(nr_cleared);
+	sim_on_wmb = NULL;
+	model_free_all();
+	world_shutdown();
+}

@@ -114,6 +114,7 @@ static inline bool gfpflags_allow_blocking(gfp_t gfp)
  * @cpu: where
  * @nr_locks: spinlocks held
  * @nr_steps: functions that a lock was asserted in, since the last one was taken
+ * @nr_taken: spinlocks taken so far, where tests run
  * @nr_rcu: RCU read-side sections it is in
  * @atomic: preemption is disabled
  * @gfp: every allocation must keep to this, if @gfp_known
@@ -122,6 +123,7 @@ struct shim_task {
 	unsigned int cpu;
 	unsigned int nr_locks;
 	unsigned int nr_steps;
+	unsigned int nr_taken;
 	unsigned int nr_rcu;
 	bool atomic;
 	gfp_t gfp;
@@ -210,6 +212,18 @@ typedef struct mutex *shim_mutex_guard_t;
 	__attribute__((cleanup(shim_unguard_##name), unused)) =		\
 		shim_guard_##name
 
+/* Called where a reader has read, for a test that writes meanwhile. */
+extern void (*sim_on_read)(void);
+/* Called at smp_wmb(), where what was written before can be seen by all. */
+extern void (*sim_on_wmb)(void);
+#undef smp_wmb
+#define smp_wmb()							\
+	do {								\
+		shim_fence();						\
+		if (!IS_ENABLED(SHIM_BENCH) && sim_on_wmb)		\
+			sim_on_wmb();					\
+	} while (0)
+
 /* A writer in between makes a reader try again. */
 typedef struct { unsigned int count; } seqcount_spinlock_t;
 #define SEQCNT_SPINLOCK_ZERO(name, lock) { 0 }
@@ -225,6 +239,8 @@ static inline unsigned int read_seqcount_begin(seqcount_spinlock_t *seq)
 
 static inline bool read_seqcount_retry(seqcount_spinlock_t *seq, unsigned int count)
 {
+	if (!IS_ENABLED(SHIM_BENCH) && sim_on_read)
+		sim_on_read();
 	smp_rmb();
 	return READ_ONCE(seq->count) != count;
 }

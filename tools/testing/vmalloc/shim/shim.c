@@ -14,6 +14,8 @@ int shim_fence_word;
 __thread struct shim_task shim_task;
 __thread u64 sim_random_state;
 void (*sim_on_release)(unsigned long start, unsigned long end);
+void (*sim_on_read)(void);
+void (*sim_on_wmb)(void);
 struct cpumask shim_possible_cpus;
 unsigned int nr_cpu_ids = 1, shim_nr_cpus = 1;
 int shim_node_of_cpu[NR_CPUS];
@@ -119,6 +121,8 @@ void spin_lock(spinlock_t *lock)
 	SHIM_ASSERT(!shim_is_held(lock), "deadlock");
 	pthread_mutex_lock(&lock->mutex);
 	locked(lock);
+	if (!IS_ENABLED(SHIM_BENCH))
+		shim_task.nr_taken++;
 }
 
 bool spin_trylock(spinlock_t *lock)
