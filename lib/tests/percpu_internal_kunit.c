@@ -604,13 +604,14 @@ static void free_after_chunk_test(struct kunit *test)
 #define GFP_MAY_DO	(__GFP_DIRECT_RECLAIM | __GFP_IO | __GFP_FS)
 
 /**
- * struct gfp_watch - the pages that a task takes, by the tracepoint for that
+ * struct gfp_watch - what a task allocates, by the tracepoints for that
  * @task: the task
  * @backing: the mask that it should take them with
  * @tables: what page tables it may take
  * @nr_rows: pages of objects, or blocks that are chunks
  * @nr_tables: page tables
- * @nr_bad: pages that it should not take like this
+ * @nr_objects: slab objects
+ * @nr_bad: what it should not take like this
  * @bad_gfp: the mask of one of them
  */
 struct gfp_watch {
@@ -619,6 +620,7 @@ struct gfp_watch {
 	enum pcpu_gfp_tables	tables;
 	unsigned int		nr_rows;
 	unsigned int		nr_tables;
+	unsigned int		nr_objects;
 	unsigned int		nr_bad;
 	gfp_t			bad_gfp;
 };
@@ -643,20 +645,46 @@ static bool gfp_is_table(gfp_t gfp)
 	       (__GFP_ZERO | __GFP_DIRECT_RECLAIM);
 }
 
-static bool gfp_is_good(const struct gfp_watch *watch, gfp_t gfp, unsigned int order)
+/* @gfp is @want, but for bits that it may have beyond that, and others that it may lack. */
+static bool gfp_is(gfp_t gfp, gfp_t want, gfp_t may_add, gfp_t may_lack)
 {
+	return !(gfp & ~want & ~may_add) && !(want & ~gfp & ~may_lack);
+}
+
+/* Metadata, address space and shadow; debugging may ask for less on the way. */
+static bool gfp_is_backing(gfp_t backing, gfp_t gfp, gfp_t may_add, gfp_t may_lack)
+{
+	return gfp_is(gfp, backing, may_add, may_lack) ||
+	       gfp_is(gfp, gfp_nested_mask(backing), may_add | __GFP_HIGH, GFP_KERNEL);
+}
+
+/* All that is no row.  Page tables are pages, or objects, without __GFP_NOMEMALLOC. */
+static bool gfp_is_good(const struct gfp_watch *watch, gfp_t gfp, gfp_t may_add,
+			gfp_t may_lack)
+{
+	bool noreclaim = current->flags & PF_MEMALLOC;
+
 	if (gfp_effective(gfp) & ~watch->backing)
 		return false;
-	if (gfp_is_row(gfp, order))
-		return (gfp & ~(__GFP_HIGHMEM | __GFP_HARDWALL)) == watch->backing;
-	if (gfp_is_table(gfp))
-		return watch->tables != PCPU_TABLES_NONE &&
-		       !(current->flags & PF_MEMALLOC) == (watch->tables == PCPU_TABLES_SAME);
+	if (noreclaim && watch->tables == PCPU_TABLES_TRIED)
+		return true;
+	if (gfp & __GFP_NOMEMALLOC)
+		return gfp_is_backing(watch->backing, gfp, may_add | __GFP_ZERO, may_lack);
+	if (gfp & __GFP_DIRECT_RECLAIM)
+		return !noreclaim && watch->tables == PCPU_TABLES_SAME;
 	return true;
 }
 
-static void gfp_probe(void *data, struct page *page, unsigned int order, gfp_t gfp,
-		      int migratetype)
+static void gfp_count(struct gfp_watch *watch, gfp_t gfp, bool good)
+{
+	if (!good) {
+		watch->nr_bad++;
+		watch->bad_gfp = gfp;
+	}
+}
+
+static void gfp_probe_page(void *data, struct page *page, unsigned int order, gfp_t gfp,
+			   int migratetype)
 {
 	struct gfp_watch *watch = data;
 
@@ -664,10 +692,35 @@ static void gfp_probe(void *data, struct page *page, unsigned int order, gfp_t g
 		return;
 	watch->nr_rows += gfp_is_row(gfp, order);
 	watch->nr_tables += gfp_is_table(gfp);
-	if (!gfp_is_good(watch, gfp, order)) {
-		watch->nr_bad++;
-		watch->bad_gfp = gfp;
-	}
+	gfp &= ~__GFP_HARDWALL;
+	if (gfp_is_row(gfp, order))
+		gfp_count(watch, gfp, (gfp & ~__GFP_HIGHMEM) == watch->backing);
+	else if (gfp & __GFP_COMP)
+		/* More than is needed is tried without waiting for it. */
+		gfp_count(watch, gfp, gfp_is_good(watch, gfp, __GFP_COMP | __GFP_RECLAIMABLE |
+						  __GFP_NORETRY, __GFP_RECLAIM));
+	else
+		gfp_count(watch, gfp, gfp_is_good(watch, gfp, 0, 0));
+}
+
+/* Of kvmalloc() more than a page is tried likewise; a CPU's next spare may be missing. */
+static void gfp_probe_kmalloc(void *data, unsigned long ip, const void *ptr, size_t asked,
+			      size_t got, gfp_t gfp, int node)
+{
+	struct gfp_watch *watch = data;
+
+	if (current != watch->task || !in_task())
+		return;
+	watch->nr_objects += !!(gfp & __GFP_NOMEMALLOC);
+	gfp = current_gfp_context(gfp);
+	gfp_count(watch, gfp, gfp_is_good(watch, gfp, __GFP_NORETRY,
+					  asked > PAGE_SIZE ? __GFP_DIRECT_RECLAIM : 0));
+}
+
+static void gfp_probe_object(void *data, unsigned long ip, const void *ptr,
+			     struct kmem_cache *cache, gfp_t gfp, int node)
+{
+	gfp_probe_kmalloc(data, ip, ptr, 0, 0, gfp, node);
 }
 
 /* While the worker is stopped, chunks are made by those who need them. */
@@ -726,14 +779,18 @@ static void take_used_space(struct kunit *test)
 
 static void gfp_watch_begin(struct kunit *test, struct gfp_watch *watch)
 {
-	KUNIT_ASSERT_EQ(test, 0, register_trace_mm_page_alloc(gfp_probe, watch));
+	KUNIT_EXPECT_EQ(test, 0, register_trace_mm_page_alloc(gfp_probe_page, watch));
+	KUNIT_EXPECT_EQ(test, 0, register_trace_kmalloc(gfp_probe_kmalloc, watch));
+	KUNIT_EXPECT_EQ(test, 0, register_trace_kmem_cache_alloc(gfp_probe_object, watch));
 	watch->task = current;
 }
 
 static void gfp_watch_end(struct kunit *test, struct gfp_watch *watch)
 {
 	watch->task = NULL;
-	unregister_trace_mm_page_alloc(gfp_probe, watch);
+	unregister_trace_mm_page_alloc(gfp_probe_page, watch);
+	unregister_trace_kmalloc(gfp_probe_kmalloc, watch);
+	unregister_trace_kmem_cache_alloc(gfp_probe_object, watch);
 	tracepoint_synchronize_unregister();
 	KUNIT_EXPECT_EQ_MSG(test, watch->nr_bad, 0, "for example %#x, not %#x",
 			    (__force u32)watch->bad_gfp, (__force u32)watch->backing);
@@ -757,7 +814,7 @@ static unsigned int take_units(void __percpu **ptrs, unsigned int max, gfp_t gfp
 
 static unsigned int nr_tables_seen;
 
-/* The masks of all pages that a request takes, as Documentation has them. */
+/* The masks of all pages and objects that a request takes, as Documentation has them. */
 static void gfp_test(struct kunit *test)
 {
 	const struct pcpu_gfp_case *line = test->param_value;
@@ -780,6 +837,8 @@ static void gfp_test(struct kunit *test)
 	gfp_watch_end(test, &watch);
 	KUNIT_EXPECT_EQ(test, pcpu_main.nr_chunks > nr_chunks, creates);
 
+	if (creates)
+		KUNIT_EXPECT_GT(test, watch.nr_objects, 0);
 	if (creates || pcpu_main.backend->maps_atomic)
 		KUNIT_EXPECT_GT(test, watch.nr_rows, 0);
 	/* A chunk where one was before finds page tables there. */
