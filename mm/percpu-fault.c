@@ -47,11 +47,23 @@ bool pcpu_should_fail(const struct pcpu_want *want)
 	return true;
 }
 
+static char *pcpu_fault_text __initdata;
+
 static int __init pcpu_fault_setup(char *text)
 {
-	return setup_fault_attr(&fail_percpu.attr, text);
+	pcpu_fault_text = text;
+	return 1;
 }
 __setup("fail_percpu=", pcpu_fault_setup);
+
+/* Not as soon as it is found: random numbers for it take memory and a work item. */
+static int __init pcpu_fault_begin(void)
+{
+	if (pcpu_fault_text)
+		setup_fault_attr(&fail_percpu.attr, pcpu_fault_text);
+	return 0;
+}
+early_initcall(pcpu_fault_begin);
 
 #ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
 static int __init pcpu_fault_init(void)
