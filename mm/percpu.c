@@ -777,6 +777,9 @@ void __percpu *pcpu_alloc_nolock_noprof(size_t size, size_t align, gfp_t gfp)
 	gfp = (gfp & __GFP_ACCOUNT) | __GFP_NOWARN | __GFP_NOMEMALLOC;
 	if (size > PCPU_NOLOCK_MAX_BYTES || !pcpu_want_make(pa, &want, size, align, false, gfp))
 		return NULL;
+	/* Safe in any context: it takes no lock, and prints nothing with __GFP_NOWARN. */
+	if (unlikely(pcpu_should_fail(&want)))
+		return NULL;
 
 	area = pcpu_nolock_get(pa, &want);
 	if (!area.chunk) {

@@ -934,6 +934,14 @@ static void fail_nth_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, current->fail_nth, 0);
 	current->fail_nth = 0;
 	KUNIT_EXPECT_NULL(test, memchr_inv(ptrs, 0, sizeof(ptrs)));
+	/* In any context, with an area at hand. */
+	free_percpu(__alloc_percpu_gfp(64, 8, GFP_KERNEL));
+	current->fail_nth = 1;
+	first = __alloc_percpu_nolock(64, 8, 0);
+	KUNIT_EXPECT_EQ(test, current->fail_nth, 0);
+	current->fail_nth = 0;
+	KUNIT_EXPECT_NULL(test, (__force void *)first);
+	free_percpu(first);
 #else
 	kunit_skip(test, "CONFIG_FAIL_PERCPU is not set");
 #endif

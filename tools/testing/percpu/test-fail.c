@@ -341,4 +341,29 @@ TEST(fail_percpu_at_hand)
 	model_free(&objects[0], CTX_TASK);
 	world_shutdown();
 }
+
+/* With an area at hand, so that nothing else fails the request, in NMIs as well. */
+TEST(fail_percpu_nolock)
+{
+	struct world world = small;
+	unsigned long nr_traced;
+	enum ctx ctx;
+
+	world.cache = true;
+	world.nolock = true;
+	world_boot(&world);
+	for (ctx = CTX_TASK; ctx < CTX_ANY_NR; ctx++) {
+		EXPECT(model_alloc(&objects[0], 64, 8, false, GFP_KERNEL, CTX_TASK));
+		model_free(&objects[0], CTX_TASK);
+		nr_traced = shim_traced.alloc_fail;
+		sim.fail_kinds = SIM_REQUESTS;
+		sim.fail_nth = 1;
+		EXPECT(!model_alloc_nolock(&objects[0], 64, 8, __GFP_ACCOUNT, ctx));
+		EXPECT_EQ(shim_traced.alloc_fail, nr_traced + 1);
+		EXPECT(model_alloc_nolock(&objects[0], 64, 8, __GFP_ACCOUNT, ctx));
+		model_free_nolock(&objects[0], ctx);
+		sim_run_all_work(100);
+	}
+	world_shutdown();
+}
 #endif
