@@ -6,7 +6,8 @@
 #                              pressure races (all of these without PART); on demand:
 #                              model, sim-be64, kunit-full (every machine and checker),
 #                              and races-long, an hour or RACES_SECONDS of races
-#   dev/test.sh full           all, with what else is run on demand only
+#   dev/test.sh full           all, with what else is run on demand only; the last is
+#                              kunit-full, whose table so stands at the end
 #
 # A part's last line "N passed, N failed" counts; a part that fails without one
 # counts as one failure. The output of each is kept in build/test/PART.log.
@@ -36,7 +37,7 @@ linux() { dev/get-linux.sh ${KERNEL:+"$KERNEL"}; }
 
 [ $# -gt 0 ] || set -- apply series tools sim vmalloc vparts kunit pressure races
 [ "$*" != full ] ||
-	set -- apply series tools sim vmalloc vparts sim-be64 model pressure races kunit-full races-long
+	set -- apply series tools sim vmalloc vparts sim-be64 model pressure races races-long kunit-full
 mkdir -p build/test
 passed=0 failed=0 began=$(date +%s)
 for part; do
@@ -55,5 +56,6 @@ for part; do
 done
 echo
 printf %s "$results"
+echo "in $((($(date +%s) - began) / 60)) min"
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
