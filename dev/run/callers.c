@@ -6,7 +6,8 @@
  *   callers netns NUMBER             make NUMBER network namespaces, delete them
  *   callers cgroup NUMBER            the same with cgroups that had a process
  *   callers bpf NUMBER               make NUMBER BPF maps of each kind that has
- *                                    percpu elements, fill and read them
+ *                                    percpu elements, fill and read them; print
+ *                                    how many elements could not be had at once
  *   callers modules ROUNDS A,B C     load and unload modules: A then B by one
  *                                    worker, C by another
  *   callers test MODULE [PARAMETERS] load a test module, which does its work
@@ -30,6 +31,7 @@
 #include <net/if.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -247,6 +249,11 @@ static void fill_value(void *value, int map, uint32_t key, int cpu)
 	memset(value, map * 31 + key * 7 + cpu + 1, MAP_VALUE_BYTES);
 }
 
+/* Of all workers: elements that were inserted, and those not at the first try. */
+static struct late {
+	atomic_long nr, nr_late;
+} *late;
+
 /*
  * An element that is inserted with interrupts disabled takes what is at hand. There
  * may be nothing for a moment, but no longer.
@@ -256,10 +263,13 @@ static void insert(int map, uint32_t key, void *values)
 	for (int tries = 0; tries < 1000; tries++) {
 		if (!bpf(BPF_MAP_UPDATE_ELEM, (union bpf_attr) {
 				.map_fd = map, .key = (uintptr_t)&key,
-				.value = (uintptr_t)values }))
+				.value = (uintptr_t)values })) {
+			atomic_fetch_add(&late->nr, 1);
 			return;
+		}
 		if (errno != ENOMEM)
 			break;
+		atomic_fetch_add(&late->nr_late, !tries);
 		usleep(1000);
 	}
 	die("element %u of a BPF map", key);
@@ -305,6 +315,21 @@ static void bpf_work(int worker, int number, void *arg)
 		use_map(BPF_MAP_TYPE_PERCPU_HASH, 0);
 		use_map(BPF_MAP_TYPE_PERCPU_HASH, BPF_F_NO_PREALLOC);
 	}
+}
+
+/* All others are there when the map is made, so only the last kind can be late. */
+static int bpf_maps(int number)
+{
+	int failed;
+
+	late = mmap(NULL, sizeof(*late), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		    -1, 0);
+	if (late == MAP_FAILED)
+		die("mmap");
+	failed = on_every_cpu(number, NULL, bpf_work);
+	printf("late elements: %ld of %ld\n", atomic_load(&late->nr_late),
+	       atomic_load(&late->nr) / 3);
+	return failed;
 }
 
 /* 0, or EAGAIN from a test module that has done its work and does not stay. */
@@ -502,7 +527,7 @@ int main(int argc, char **argv)
 	if (!strcmp(command, "cgroup") && argc == 3)
 		return on_every_cpu(number_of(argv[2]), NULL, cgroup_work);
 	if (!strcmp(command, "bpf") && argc == 3)
-		return on_every_cpu(number_of(argv[2]), NULL, bpf_work);
+		return bpf_maps(number_of(argv[2]));
 	if (!strcmp(command, "modules") && argc > 3 && argc <= 3 + 64)
 		return run_workers(argc - 3, number_of(argv[2]), argv + 3, modules_work);
 	if (!strcmp(command, "test") && (argc == 3 || argc == 4))
