@@ -53,8 +53,10 @@
  * - stress *: random sizes, alignments and masks, from task, softirq and
  *   hardirq, freed on other CPUs than allocated, or after a grace period of
  *   RCU; every object is checked for zeroes when it is new and for its pattern
- *   before it is freed. What each player does, turn by turn, follows from seed
- *   alone; which objects it meets depends on the others
+ *   before it is freed. Where the allocator has calls for batches, for objects
+ *   that are not zeroed, and for any context, those are used as well: the last
+ *   in hardirq. What each player does, turn by turn, follows from seed alone;
+ *   which objects it meets depends on the others
  *
  * Figures are printed as "test_percpu: NAME VALUE UNIT". Time figures end in
  * _tN where N is the number of threads, pages are those of all units.
@@ -122,6 +124,40 @@ module_param_named(halt, halt_after, bool, 0444);
 MODULE_PARM_DESC(halt, "Built in: power off at the end");
 
 #define BENCH_ALIGN	__alignof__(u64)
+
+/* An allocator that does not have these calls is tested with what it has. */
+#ifndef __alloc_percpu_uninit
+#define __alloc_percpu_uninit(size, align, gfp)	__alloc_percpu_gfp(size, align, gfp)
+#endif
+
+#ifndef __alloc_percpu_nolock
+#define __alloc_percpu_nolock(size, align, gfp)				\
+	__alloc_percpu_gfp(size, align, (gfp) | GFP_NOWAIT | __GFP_NOWARN)
+#define free_percpu_nolock(ptr)	free_percpu(ptr)
+#endif
+
+#ifndef __alloc_percpu_bulk
+static void free_percpu_bulk(size_t nr, void __percpu **ptrs)
+{
+	while (nr--)
+		free_percpu(ptrs[nr]);
+}
+
+static bool __alloc_percpu_bulk(size_t bytes, size_t align, gfp_t gfp, size_t nr,
+				void __percpu **ptrs)
+{
+	size_t i;
+
+	for (i = 0; i < nr; i++) {
+		ptrs[i] = __alloc_percpu_gfp(bytes, align, gfp);
+		if (!ptrs[i]) {
+			free_percpu_bulk(i, ptrs);
+			return false;
+		}
+	}
+	return true;
+}
+#endif
 
 static void report(const char *name, u64 value, const char *unit)
 {
@@ -906,6 +942,7 @@ struct stress_player {
 	bool grow;
 	atomic_t busy;
 	u64 turns, allocs, frees, failed;
+	u64 nolock, bulk, uninit;	/* of the allocs */
 	u32 digest;		/* of what it drew in its first turns */
 };
 
@@ -943,6 +980,7 @@ struct stress {
 
 #define STRESS_IRQ_OBJECTS	64
 #define STRESS_IRQ_TURNS	8
+#define STRESS_BATCH		20
 #define STRESS_DIGEST_TURNS	100
 #define STRESS_ERRORS_SHOWN	10
 
@@ -961,9 +999,9 @@ static void stress_error(const char *who, const char *what,
 	       who, what, cpu, (unsigned long)object->ptr, object->size, align);
 }
 
-/* A new object has to be aligned and zero on every CPU. */
+/* A new object has to be aligned and, if it shall be, zero on every CPU. */
 static void stress_fill(struct stress_player *player,
-			struct stress_object *object, size_t align)
+			struct stress_object *object, size_t align, bool zeroed)
 {
 	unsigned int cpu;
 
@@ -972,7 +1010,7 @@ static void stress_fill(struct stress_player *player,
 
 		if (!IS_ALIGNED((unsigned long)copy, align))
 			stress_error(player->name, "badly aligned", object, align, cpu);
-		if (memchr_inv(copy, 0, object->size))
+		if (zeroed && memchr_inv(copy, 0, object->size))
 			stress_error(player->name, "not zero", object, align, cpu);
 	}
 	/* A second pass finds copies that are in one place. */
@@ -1008,7 +1046,10 @@ enum stress_context {
 	STRESS_NOWAIT,
 	STRESS_ATOMIC,
 	STRESS_IRQS_OFF,	/* GFP_ATOMIC with interrupts off */
-	STRESS_CONTEXTS,
+	STRESS_UNINIT,		/* GFP_KERNEL, not zeroed */
+	STRESS_BULK,		/* GFP_KERNEL, many at a time */
+	STRESS_CONTEXTS,	/* in a task there are all of these */
+	STRESS_NOLOCK = STRESS_CONTEXTS,
 };
 
 static void __percpu *stress_alloc(size_t bytes, size_t align,
@@ -1027,6 +1068,10 @@ static void __percpu *stress_alloc(size_t bytes, size_t align,
 		return ptr;
 	case STRESS_NOWAIT:
 		return __alloc_percpu_gfp(bytes, align, GFP_NOWAIT);
+	case STRESS_UNINIT:
+		return __alloc_percpu_uninit(bytes, align, GFP_KERNEL);
+	case STRESS_NOLOCK:
+		return __alloc_percpu_nolock(bytes, align, 0);
 	case STRESS_IRQS_OFF:
 		if (!IS_ENABLED(CONFIG_PREEMPT_RT)) {
 			local_irq_save(flags);
@@ -1041,12 +1086,14 @@ static void __percpu *stress_alloc(size_t bytes, size_t align,
 }
 
 static void stress_free(struct stress_player *player,
-			struct stress_object *object, bool irqs_off)
+			struct stress_object *object, enum stress_context context)
 {
 	unsigned long flags;
 
 	stress_check(player->name, object);
-	if (irqs_off && !IS_ENABLED(CONFIG_PREEMPT_RT)) {
+	if (context == STRESS_NOLOCK) {
+		free_percpu_nolock(object->ptr);
+	} else if (context == STRESS_IRQS_OFF && !IS_ENABLED(CONFIG_PREEMPT_RT)) {
 		local_irq_save(flags);
 		free_percpu(object->ptr);
 		local_irq_restore(flags);
@@ -1099,18 +1146,70 @@ static void stress_turn_alloc(struct stress_player *player, struct stress_object
 		return;
 	}
 	player->allocs++;
-	stress_fill(player, object, draw->align);
+	player->nolock += context == STRESS_NOLOCK;
+	player->uninit += context == STRESS_UNINIT;
+	stress_fill(player, object, draw->align, context != STRESS_UNINIT);
 }
 
 static void stress_turn_free(struct stress_player *player, struct stress_object *object,
 			     const struct stress_draw *draw, enum stress_context context)
 {
 	if (!draw->by_rcu) {
-		stress_free(player, object, context == STRESS_IRQS_OFF);
+		stress_free(player, object, context);
 		return;
 	}
 	object->in_rcu = true;
 	call_rcu(&object->rcu, stress_rcu_free);
+}
+
+/*
+ * Of the player's objects, from the one that was drawn on, those that are @full, or
+ * those that are empty, as many as make a batch.
+ */
+static unsigned int stress_batch(struct stress_player *player, unsigned int at, bool full,
+				 struct stress_object **batch)
+{
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < player->nr && nr < STRESS_BATCH; i++) {
+		struct stress_object *object = player->own[(at + i) % player->nr];
+
+		/* Pairs with the release in stress_rcu_free(). */
+		if (!smp_load_acquire(&object->in_rcu) && !!object->ptr == full)
+			batch[nr++] = object;
+	}
+	return nr;
+}
+
+static void stress_turn_bulk(struct stress_player *player, const struct stress_draw *draw,
+			     bool full)
+{
+	struct stress_object *batch[STRESS_BATCH];
+	void __percpu *ptrs[STRESS_BATCH];
+	unsigned int nr = stress_batch(player, draw->own, full, batch), i;
+
+	if (full) {
+		for (i = 0; i < nr; i++) {
+			stress_check(player->name, batch[i]);
+			ptrs[i] = batch[i]->ptr;
+			batch[i]->ptr = NULL;
+		}
+		free_percpu_bulk(nr, ptrs);
+		player->frees += nr;
+		return;
+	}
+	if (!__alloc_percpu_bulk(draw->size, draw->align, GFP_KERNEL, nr, ptrs)) {
+		player->failed++;
+		return;
+	}
+	for (i = 0; i < nr; i++) {
+		batch[i]->size = draw->size;
+		batch[i]->tag = draw->tag + i;
+		batch[i]->ptr = ptrs[i];
+		stress_fill(player, batch[i], draw->align, true);
+	}
+	player->allocs += nr;
+	player->bulk += nr;
 }
 
 /* One turn: trade an object, then allocate where there is none, else free. */
@@ -1132,13 +1231,16 @@ static void stress_turn(struct stress_player *player, enum stress_context contex
 		return;
 	if (!!object->ptr == player->grow && !draw.against)
 		return;
-	if (object->ptr)
+	if (context == STRESS_BULK)
+		stress_turn_bulk(player, &draw, object->ptr);
+	else if (object->ptr)
 		stress_turn_free(player, object, &draw, context);
 	else
 		stress_turn_alloc(player, object, &draw, context);
 }
 
-static void stress_interrupt(struct stress_player *player)
+static void stress_interrupt(struct stress_player *player, enum stress_context even,
+			     enum stress_context odd)
 {
 	unsigned int i;
 
@@ -1146,18 +1248,20 @@ static void stress_interrupt(struct stress_player *player)
 	if (atomic_cmpxchg_acquire(&player->busy, 0, 1))
 		return;
 	for (i = 0; i < STRESS_IRQ_TURNS; i++)
-		stress_turn(player, i % 2 ? STRESS_ATOMIC : STRESS_NOWAIT);
+		stress_turn(player, i % 2 ? odd : even);
 	atomic_set_release(&player->busy, 0);
 }
 
 static void stress_softirq(struct work_struct *work)
 {
-	stress_interrupt(&container_of(work, struct stress_team, softirq_work)->softirq);
+	stress_interrupt(&container_of(work, struct stress_team, softirq_work)->softirq,
+			 STRESS_NOWAIT, STRESS_ATOMIC);
 }
 
 static void stress_hardirq(struct irq_work *work)
 {
-	stress_interrupt(&container_of(work, struct stress_team, hardirq_work)->hardirq);
+	stress_interrupt(&container_of(work, struct stress_team, hardirq_work)->hardirq,
+			 STRESS_NOLOCK, STRESS_ATOMIC);
 }
 
 static bool stress_is_over(const struct stress *stress, unsigned int turn)
@@ -1240,6 +1344,7 @@ static int stress_init(struct stress *stress, unsigned int nr_teams)
 static void stress_report(struct stress *stress, u64 ns)
 {
 	u64 turns = 0, in_task = 0, in_softirq = 0, in_hardirq = 0, failed = 0;
+	u64 nolock = 0, bulk = 0, uninit = 0;
 	u32 digest = 0;
 	unsigned int i;
 
@@ -1253,6 +1358,9 @@ static void stress_report(struct stress *stress, u64 ns)
 		in_task += team->task.allocs;
 		in_softirq += team->softirq.allocs;
 		in_hardirq += team->hardirq.allocs;
+		nolock += team->hardirq.nolock;
+		bulk += team->task.bulk;
+		uninit += team->task.uninit;
 	}
 	/* The same for the same seed, unless a player had too few turns. */
 	report("stress_digest", digest, "number");
@@ -1260,6 +1368,9 @@ static void stress_report(struct stress *stress, u64 ns)
 	report("stress_task_allocs", in_task, "count");
 	report("stress_softirq_allocs", in_softirq, "count");
 	report("stress_hardirq_allocs", in_hardirq, "count");
+	report("stress_nolock_allocs", nolock, "count");
+	report("stress_bulk_allocs", bulk, "count");
+	report("stress_uninit_allocs", uninit, "count");
 	report("stress_rcu_frees", atomic_long_read(&stress->rcu_frees), "count");
 	report("stress_failed", failed, "count");
 	report("stress_time", div_u64(ns, NSEC_PER_MSEC), "ms");
@@ -1289,7 +1400,7 @@ static int test_stress(void)
 	checker = &stress.team[0].task;
 	for (i = 0; i < stress.nr_objects; i++) {
 		if (stress.object[i].ptr)
-			stress_free(checker, &stress.object[i], false);
+			stress_free(checker, &stress.object[i], STRESS_BLOCKING);
 		breathe(i);
 	}
 	stress_report(&stress, crew_ns(crew));
