@@ -47,7 +47,7 @@
 #define STALL_MS	10000	/* what nothing may take */
 #define GAP_MS		300	/* what is noted */
 #define BACK_MS		10000	/* giving everything back */
-#define BACK_KIB	256	/* but for so much */
+#define BACK_ROWS	2	/* but for so many, see check_given_back() */
 #define NR_CHARGERS	16	/* cgroups; more than a CPU has charges at hand of */
 
 /* ---- what all processes share --------------------------------------------- */
@@ -71,6 +71,7 @@ struct actor {
 
 static struct shared {
 	atomic_bool go, stop;
+	atomic_uint nr_ready;
 	struct gaps overslept[MAX_CPUS];
 	struct actor actor[MAX_ACTORS];
 } *shared;
@@ -283,6 +284,7 @@ static void get_ready(void)
 {
 	if (mlockall(MCL_CURRENT | MCL_FUTURE))
 		die("mlockall");
+	atomic_fetch_add(&shared->nr_ready, 1);
 	while (!atomic_load(&shared->go))
 		sleep_ms(5);
 }
@@ -524,11 +526,21 @@ static void wait_until_quiet(void)
 		 (now() - begin) * 1000 < BACK_MS);
 }
 
+/* Freed areas that CPUs keep at hand, and the rows they are in, go when nobody wants them. */
+static void wait_until_idle(void)
+{
+	double begin = now();
+
+	while (figure(DEBUG "/percpu_stats", "nr_cached") > 0 && (now() - begin) * 1000 < BACK_MS)
+		sleep_ms(50);
+}
+
 static void look_before(const char *scene)
 {
 	char text[64];
 
 	wait_until_quiet();
+	wait_until_idle();
 	snprintf(text, sizeof(text), "stress: %s begins\n", scene);
 	must_write("/dev/kmsg", text);
 	before.percpu_kib = figure("/proc/meminfo", "Percpu");
@@ -537,35 +549,43 @@ static void look_before(const char *scene)
 	before.kills = figure("/proc/vmstat", "oom_kill");
 }
 
-/* Everything is given back, and soon. */
+/*
+ * Everything is given back, and soon. The areas are those of before, neither more nor
+ * fewer, and an area does not move: so the same rows hold them. Beside these the
+ * allocator keeps up to four empty rows, and lets them become two before it fills up.
+ */
 static void check_given_back(const char *scene)
 {
+	long back_kib = BACK_ROWS * figure(DEBUG "/percpu_stats", "nr_units") *
+			(sysconf(_SC_PAGESIZE) / 1024);
 	double begin = now();
 	long kib, areas, dying;
+	char limit[32];
 
-	for (;;) {
+	do {
 		forget_dead_cgroups();
 		dying = dying_cgroups();
-		kib = figure("/proc/meminfo", "Percpu") - before.percpu_kib;
 		areas = live_areas() - before.areas;
-		if ((kib <= BACK_KIB && areas <= 0 && !dying) ||
-		    (now() - begin) * 1000 > BACK_MS)
-			break;
+	} while ((areas || dying) && (now() - begin) * 1000 < BACK_MS);
+	/* From here on nobody starts a process, so that what is at hand can go. */
+	do {
 		sleep_ms(50);
-	}
+		kib = figure("/proc/meminfo", "Percpu") - before.percpu_kib;
+	} while (kib > back_kib && (now() - begin) * 1000 < 2 * BACK_MS);
 	printf("    %ld areas, %ld cgroups, %ld KiB left after %.0f ms\n", areas, dying, kib,
 	       (now() - begin) * 1000);
 	check_scene(!dying, scene, "cgroups that do not die", dying, "exactly 0");
-	check_scene(kib <= BACK_KIB, scene, "Percpu that is not given back (KiB)", kib,
-		    "at most 256");
-	check_scene(areas <= 0, scene, "areas that are not given back", areas, "at most 0");
+	snprintf(limit, sizeof(limit), "at most %ld", back_kib);
+	check_scene(kib <= back_kib, scene, "Percpu that is not given back (KiB)", kib, limit);
+	check_scene(!areas, scene, "areas more than before", areas, "exactly 0");
 }
 
 /* Who invoked the OOM killer, by the kernel's log. */
 struct invokers {
 	long balance;		/* the allocator's worker: never */
 	long noretry;		/* with __GFP_NORETRY, or who asks for nothing without: never */
-	long others;		/* who may */
+	long kthreadd;		/* makes threads, which workqueues want, too: may */
+	long others;		/* may where they are part of the scene */
 };
 
 /* One report, from its first line to where the next begins, or to the end. */
@@ -580,13 +600,15 @@ static void add_report(struct invokers *invokers, char *report)
 		name--;
 	*mask++ = 0;
 	work = strstr(mask, "Workqueue: ");
-	printf("    %s invoked the OOM killer%s%.*s\n", name, work ? ", " : "",
+	printf("    %s %.*s%s%.*s\n", name, (int)strcspn(mask, ","), mask, work ? ", " : "",
 	       work ? (int)strcspn(work, "\n") : 0, work ? work : "");
 	if ((work && strstr(work, "pcpu_balance_workfn")) || strstr(mask, " pcpu_balance_"))
 		invokers->balance++;
 	else if (!strcmp(name, "noretry") || !strcmp(name, "nowait") ||
 		 memmem(mask, strcspn(mask, "\n"), "__GFP_NORETRY", 13))
 		invokers->noretry++;
+	else if (!strcmp(name, "kthreadd"))
+		invokers->kthreadd++;
 	else
 		invokers->others++;
 }
@@ -661,19 +683,28 @@ static void note_peak(void)
 	lowest_free_kib = free_kib < lowest_free_kib ? free_kib : lowest_free_kib;
 }
 
-/* Let the actors run for a while, and see how far they get. */
-static void let_run(unsigned int ms)
+/* See for a while how far the actors get, then stop them. */
+static void run_for(unsigned int ms)
 {
 	double begin = now();
 
-	note_peak();
-	sleep_ms(500);			/* until they are ready */
-	atomic_store(&shared->go, true);
 	while ((now() - begin) * 1000 < ms) {
 		note_peak();
 		sleep_ms(20);
 	}
 	atomic_store(&shared->stop, true);
+}
+
+/* The same once all of them are ready: who is not might be killed for a page fault. */
+static void let_run(unsigned int ms)
+{
+	double begin = now();
+
+	note_peak();
+	while (atomic_load(&shared->nr_ready) < nr_actors && (now() - begin) * 1000 < STALL_MS)
+		sleep_ms(5);
+	atomic_store(&shared->go, true);
+	run_for(ms);
 }
 
 /* ---- scenes of memory pressure ------------------------------------------------ */
@@ -689,13 +720,15 @@ static void start_hogs(unsigned int nr, const char *name, void (*run)(struct act
 /*
  * The OOM killer must not be invoked by the worker, nor for what has NORETRY. Others
  * may: who insists, and bystanders who need memory when there is none, such as one who
- * wants a thread. So every kill has to have an invoker, and the right one.
+ * wants a thread. So every kill has to have an invoker, and the right one. Returns how
+ * often it was neither those nor kthreadd.
  */
-static void check_figures(const char *scene, bool failures_expected)
+static long check_figures(const char *scene, bool failures_expected)
 {
 	long kills = figure("/proc/vmstat", "oom_kill") - before.kills;
 	struct invokers invokers = find_invokers(scene);
-	long unknown = kills - invokers.balance - invokers.noretry - invokers.others;
+	long unknown = kills - invokers.balance - invokers.noretry - invokers.kthreadd -
+		       invokers.others;
 
 	printf("    %ld requests, %ld failed, %ld kills, Percpu at most %ld KiB more of %ld, %ld KiB free at least\n",
 	       sum_turns(false), sum_turns(true), kills, peak_percpu_kib, before.available_kib,
@@ -709,6 +742,7 @@ static void check_figures(const char *scene, bool failures_expected)
 	if (failures_expected)
 		check_scene(sum_turns(true) > 0, scene, "requests that failed", sum_turns(true),
 			    "at least 1");
+	return invokers.others;
 }
 
 /* Where free memory is below, those who allocate have to reclaim it themselves. */
@@ -746,24 +780,33 @@ static void check_exhausted(const char *scene)
 		    "more than half of what was available");
 }
 
-/* Until nothing is left, politely: nobody dies of that. */
-static void scene_noretry(const char *scene)
+/*
+ * Nobody insists on memory, but for the kernel itself: that starts a thread now and then,
+ * for a worker that sleeps. All else that runs has what it needs and waits.
+ */
+static void play_politely(const char *scene, void (*run)(struct actor *actor))
 {
-	start_hogs(8, "noretry", run_noretry);
+	long others;
+
+	start_hogs(8, scene, run);
 	let_run(8000);
 	wait_for_actors();
 	check_exhausted(scene);
-	check_figures(scene, true);
+	others = check_figures(scene, true);
+	check_scene(!others, scene, "OOM killer invoked by others than kthreadd", others,
+		    "exactly 0");
+}
+
+/* Until nothing is left, politely: nobody dies of that. */
+static void scene_noretry(const char *scene)
+{
+	play_politely(scene, run_noretry);
 }
 
 /* The same from requests that cannot sleep, each of which calls the worker. */
 static void scene_nowait(const char *scene)
 {
-	start_hogs(8, "nowait", run_nowait);
-	let_run(8000);
-	wait_for_actors();
-	check_exhausted(scene);
-	check_figures(scene, true);
+	play_politely(scene, run_nowait);
 }
 
 /* With others that fork meanwhile, and may well be killed or invoke the killer. */
@@ -1165,7 +1208,7 @@ static int races(const char *seconds_text, const char *seed_text)
 	sleep_ms(1000);			/* its threads are on all CPUs */
 	for (size_t i = 0; i < sizeof(racers) / sizeof(racers[0]); i++)
 		start_actor(racers[i].name, "0", racers[i].run);
-	let_run(ms);
+	run_for(ms);
 	wait_for_actors();
 	for (unsigned int i = 0; i < nr_actors; i++)
 		check_scene(shared->actor[i].turns > 0, "races", shared->actor[i].name,
