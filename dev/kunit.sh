@@ -15,8 +15,9 @@
 # and spin for locks while others wait for its processors. On x86 dev/kunit/init
 # runs the kernel's own percpu tests (lib/percpu_test.c, lib/test_vmalloc.c)
 # after the suites, lets percpu requests fail below system calls
-# (dev/kunit/fail-nth.c), and looks at charges, statistics and leaks. With KASAN the
-# suite percpu_kasan provokes reports; those do not count.
+# (dev/kunit/fail-nth.c), and looks at charges, statistics and leaks. The runs
+# x86-boot-* let requests of the kernel's init functions fail (fail_percpu=). With KASAN
+# the suite percpu_kasan provokes reports; those do not count.
 #
 # TREE=DIR tests another Linux 7.3 tree; it must have lib/tests/percpu_kunit.c
 # (build/linux-stock has: "dev/tree.sh stock").
@@ -189,15 +190,26 @@ complaints="$complaints|ran out of memory on the host|lockdep is turned off"
 complaints="$complaints|Unable to handle kernel|page allocation failure|pagealloc: "
 
 # The log without the reports that the suite percpu_kasan provokes, which it looks
-# at itself; a line of theirs is left empty.
+# at itself, and without the traces of injected failures; a line of theirs is left empty.
 unprovoked() {
 	awk '
 		/# Subtest: percpu_kasan$/ { suite = 1 }
 		/ok [0-9]+ percpu_kasan$/ { suite = 0 }
 		suite && /BUG: KASAN: percpu-/ { report = 1 }
 		!suite || /====================/ { report = 0 }
-		{ print report ? "" : $0 }
+		/FAULT_INJECTION: forcing a failure/ { injected = 1 }
+		{ print report || injected ? "" : $0 }
+		/<\/TASK>/ { injected = 0 }
 	'
+}
+
+# A boot whose requests fail may stop, but where the kernel checks for that: print the
+# first line of its end. After a bad access that is another one.
+stopped() {
+	case $arguments in *fail_percpu=*) ;; *) return 1 ;; esac
+	sed -n '/FAULT_INJECTION: forcing a failure/,$p' "$out/kunit.log" |
+		grep -E 'BUG: |BUG at|Oops|Kernel panic' | sed -n '1s/^\[[^]]*\] *//p' |
+		grep -E '^kernel BUG at|^Kernel panic - not syncing: ' | grep -v 'Attempted to kill'
 }
 
 # Where the kernel complains: "line: text". The kernel has data races of its own;
@@ -237,6 +249,11 @@ run() {
 	(cd "$tree" && ./tools/testing/kunit/kunit.py exec --build_dir="$kernel" \
 		--timeout="$seconds" "$@" < /dev/null) > "$out/kunit.txt" 2>&1 || :
 	tr -d '\r' < "$kernel/test.log" > "$out/kunit.log" || :
+	if reason=$(stopped); then
+		echo "  it stopped where it checks for a failed request: $reason"
+		result "$name" 1 0 0 $(($(date +%s) - began))
+		return
+	fi
 
 	# kunit.py's own words, without the cases that passed
 	sed 's/\x1b\[[0-9;]*m//g; s/^\[[0-9:]*\] //' "$out/kunit.txt" > "$out/summary.txt"
