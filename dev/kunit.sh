@@ -179,7 +179,7 @@ initramfs() {
 	done
 	cp dev/kunit/init "$root/init"
 	gcc -O2 -Wall -static -o "$root/bin/fail-nth" dev/kunit/fail-nth.c
-	cp "$kernel/lib/percpu_test.ko" "$kernel/lib/test_vmalloc.ko" "$root/"
+	find "$kernel" -path "$root" -prune -o -name '*.ko' -exec cp {} "$root/" \;
 	(cd "$root" && find . | cpio --quiet -o -H newc -R 0:0) > "$kernel/initramfs"
 }
 

@@ -26,7 +26,6 @@
 #include <unistd.h>
 
 #define CGROUP	"/sys/fs/cgroup/fail"
-#define MODULE	"/percpu_test.ko"
 #define MNT	"/mnt"
 
 /* What a call came to, told by the process that made it. */
@@ -112,15 +111,44 @@ static void do_mount(void)
 		die("umount");
 }
 
-/* It does its work while it is loaded, and says EAGAIN to that. */
-static void do_module(void)
+/* Load it, then unload it, unless it says EAGAIN to the former: its work is done. */
+static void do_module(const char *name)
 {
-	int fd = open(MODULE, O_RDONLY | O_CLOEXEC), error;
+	char path[64];
+	int fd, error;
 
-	if (fd < 0)
-		die(MODULE);
+	snprintf(path, sizeof(path), "/%s.ko", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		tell(ENOSYS);
+		return;
+	}
 	error = syscall(SYS_finit_module, fd, "", 0) ? errno : 0;
 	tell(error == EAGAIN ? 0 : error);
+	if (!error && syscall(SYS_delete_module, name, 0))
+		die(name);
+}
+
+/* Nothing but static percpu data. */
+static void do_percpu_test(void)
+{
+	do_module("percpu_test");
+}
+
+/* A device, with counters. */
+static void do_dummy(void)
+{
+	do_module("dummy");
+}
+
+/*
+ * Static percpu data, and what it has in a network name space. Not rds.ko: it has an
+ * SRCU domain, and where that gets no memory srcu_module_notify() returns a plain
+ * -ENOMEM, which is no error to who calls it. So it is loaded without.
+ */
+static void do_nf_tables(void)
+{
+	do_module("nf_tables");
 }
 
 static const struct call {
@@ -132,7 +160,9 @@ static const struct call {
 	{ "unshare(CLONE_NEWNET)", do_netns },
 	{ "mkdir of a cgroup", do_cgroup },
 	{ "mount of a tmpfs", do_mount },
-	{ "finit_module", do_module },
+	{ "percpu_test.ko", do_percpu_test },
+	{ "dummy.ko", do_dummy },
+	{ "nf_tables.ko", do_nf_tables },
 };
 
 #define NR_CALLS	(int)(sizeof(calls) / sizeof(calls[0]))
