@@ -121,7 +121,7 @@ configuration() {
 	if [ -e "$tree/lib/tests/percpu_internal_kunit.c" ]; then
 		echo CONFIG_PERCPU_INTERNAL_KUNIT_TEST=y
 	fi
-	case ",$checks," in *,kasan,*)
+	case ",$checks," in *,kasan,* | *,kasan-sw,*)
 		[ ! -e "$tree/lib/tests/percpu_kasan_kunit.c" ] ||
 			echo CONFIG_PERCPU_KASAN_KUNIT_TEST=y ;;
 	esac

@@ -89,6 +89,12 @@
 #define __pcpu_ptr_to_addr(ptr)		((void __force *)(ptr))
 #endif
 
+/* Where the object of a pointer is, without what software tags of KASAN put into that. */
+static inline unsigned long pcpu_object_addr(void __percpu *ptr)
+{
+	return (unsigned long)kasan_reset_tag(__pcpu_ptr_to_addr(ptr));
+}
+
 static inline size_t pcpu_slots_to_bytes(unsigned int nr_slots)
 {
 	return (size_t)nr_slots << PCPU_MIN_ALLOC_SHIFT;
@@ -1357,6 +1363,25 @@ static inline unsigned int pcpu_want_exact_bytes(const struct pcpu_want *want)
 static inline unsigned int pcpu_want_object_bytes(const struct pcpu_want *want)
 {
 	return want->size_bytes;
+}
+#endif
+
+#ifdef CONFIG_KASAN_SW_TAGS
+unsigned long pcpu_kasan_object_addr(const struct pcpu_allocator *pa,
+				     const struct pcpu_area *area);
+bool pcpu_kasan_may_free(const struct pcpu_allocator *pa, const struct pcpu_area *area,
+			 void __percpu *ptr);
+#else
+static inline unsigned long pcpu_kasan_object_addr(const struct pcpu_allocator *pa,
+						   const struct pcpu_area *area)
+{
+	return pcpu_area_addr(area);
+}
+
+static inline bool pcpu_kasan_may_free(const struct pcpu_allocator *pa,
+				       const struct pcpu_area *area, void __percpu *ptr)
+{
+	return true;
 }
 #endif
 

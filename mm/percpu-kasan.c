@@ -217,6 +217,12 @@ static void pcpu_kasan_track(struct kasan_track *track, gfp_t gfp)
 		kasan_save_track(track, gfp);
 }
 
+/* Modules are linked with addresses of theirs, which have to stay near the kernel image. */
+static u8 pcpu_kasan_new_tag(const struct pcpu_allocator *pa, const struct pcpu_chunk *chunk)
+{
+	return chunk == pa->reserved ? KASAN_TAG_KERNEL : kasan_random_tag();
+}
+
 /**
  * pcpu_kasan_alloc - let an object be accessible, before it is zeroed
  * @pa: the allocator
@@ -235,9 +241,11 @@ void pcpu_kasan_alloc(const struct pcpu_allocator *pa, const struct pcpu_area *a
 	unsigned int cpu;
 
 	if (pcpu_kasan_covers(area->chunk)) {
+		u8 tag = pcpu_kasan_new_tag(pa, area->chunk);
+
 		for_each_cpu(cpu, pa->geo.cpus)
-			kasan_unpoison((void *)(addr + pa->geo.unit_offsets[cpu]), size_bytes,
-				       false);
+			kasan_unpoison(set_tag((void *)(addr + pa->geo.unit_offsets[cpu]), tag),
+				       size_bytes, false);
 		pcpu_kasan_poison(pa, addr + object_bytes, area_bytes - object_bytes,
 				  KASAN_PERCPU_REDZONE);
 	}
@@ -245,12 +253,54 @@ void pcpu_kasan_alloc(const struct pcpu_allocator *pa, const struct pcpu_area *a
 		return;
 	record = pcpu_kasan_record_make(pa, area, size_bytes);
 	pcpu_kasan_track(&record->alloc, pcpu_kasan_stack_gfp(want->gfp));
-	/* An object that began here before may have left another one further on. */
+	/* Objects that were here before may have left another one on either side. */
+	WRITE_ONCE(*(u64 *)((unsigned long)record - PCPU_KASAN_GUARD_BYTES), 0);
 	for (record_addr = (unsigned long)record + PCPU_KASAN_RECORD_BYTES;
 	     record_addr < addr + pa->geo.unit_offsets[pa->geo.low_cpu] + area_bytes;
 	     record_addr += KASAN_GRANULE_SIZE)
 		WRITE_ONCE(*(u64 *)record_addr, 0);
 }
+
+#ifdef CONFIG_KASAN_SW_TAGS
+/**
+ * pcpu_kasan_object_addr - the address that an object's percpu pointer is made of
+ * @pa: the allocator
+ * @area: its area, after pcpu_kasan_alloc()
+ *
+ * Offsets to the copies of CPUs leave a tag as it is, so all copies have the same.
+ *
+ * Context: any.
+ * Return: that of the area, with the object's tag
+ */
+unsigned long pcpu_kasan_object_addr(const struct pcpu_allocator *pa,
+				     const struct pcpu_area *area)
+{
+	unsigned long addr = pcpu_area_addr(area);
+	void *copy = (void *)(addr + pa->geo.unit_offsets[pa->geo.low_cpu]);
+
+	if (!pcpu_kasan_covers(area->chunk) || area->chunk == pa->reserved)
+		return addr;
+	return (unsigned long)set_tag((void *)addr, *(u8 *)kasan_mem_to_shadow(copy));
+}
+
+/**
+ * pcpu_kasan_may_free - has a pointer the tag of the object that it points to?
+ * @pa: the allocator
+ * @area: the object's area, claimed
+ * @ptr: the pointer
+ *
+ * Context: any.
+ * Return: false if it is of a former object in the same place
+ */
+bool pcpu_kasan_may_free(const struct pcpu_allocator *pa, const struct pcpu_area *area,
+			 void __percpu *ptr)
+{
+	u8 tag = get_tag(__pcpu_ptr_to_addr(ptr));
+
+	return tag == KASAN_TAG_KERNEL ||
+	       tag == get_tag((void *)pcpu_kasan_object_addr(pa, area));
+}
+#endif
 
 /* Something that KASAN does not see, or a bug it has reported, wrote over the record. */
 static size_t pcpu_kasan_lost_size(const struct pcpu_area *area, unsigned long addr)
@@ -529,11 +579,25 @@ EXPORT_SYMBOL(__pcpu_kasan_check);
 
 /* ---- reports ------------------------------------------------------------------------- */
 
-#ifdef CONFIG_KASAN_GENERIC
-
 static u8 pcpu_kasan_shadow(unsigned long addr)
 {
 	return *(u8 *)kasan_mem_to_shadow((void *)addr);
+}
+
+/*
+ * Read the record of an object with the redzone at an address, of a CPU's whose units
+ * are @offset from the first.  The row may be gone, or another object lie there.  One
+ * that was not zeroed may have kept a record from before, inside of it.
+ */
+static bool pcpu_kasan_read_record(const struct pcpu_allocator *pa, unsigned long redzone,
+				   unsigned long offset, struct pcpu_kasan_record *record)
+{
+	unsigned long addr = redzone + PCPU_KASAN_GUARD_BYTES - offset +
+			     pa->geo.unit_offsets[pa->geo.low_cpu];
+
+	return pcpu_kasan_shadow(redzone + PCPU_KASAN_GUARD_BYTES) == KASAN_PERCPU_REDZONE &&
+	       !copy_from_kernel_nofault(record, (void *)addr, sizeof(*record)) &&
+	       record->check == pcpu_kasan_check_of(record, addr);
 }
 
 /* The chunk at an address of any CPU's, and that CPU; or NULL. */
@@ -554,12 +618,14 @@ static struct pcpu_chunk *pcpu_kasan_chunk_of(struct pcpu_allocator *pa, unsigne
 	return NULL;
 }
 
+#ifdef CONFIG_KASAN_GENERIC
 /*
  * Where the redzone begins that tells of a granule in [low, high): that behind the
  * object it is in, the one it is in, or before it the one it is not far from.
  */
-static unsigned long pcpu_kasan_redzone_at(unsigned long addr, unsigned long low,
-					   unsigned long high)
+static unsigned long pcpu_kasan_redzone_at(const struct pcpu_allocator *pa, unsigned long addr,
+					   unsigned long low, unsigned long high,
+					   unsigned long offset)
 {
 	unsigned long far = addr - low > SZ_1K ? addr - SZ_1K : low;
 
@@ -577,11 +643,46 @@ static unsigned long pcpu_kasan_redzone_at(unsigned long addr, unsigned long low
 		addr -= KASAN_GRANULE_SIZE;
 	return addr;
 }
+#else
+/* Redzones are no longer than this, but where alignment makes them. */
+#define PCPU_KASAN_NEAR_BYTES	(PCPU_KASAN_REDZONE_BYTES + SMP_CACHE_BYTES)
+
+/*
+ * Tags do not tell redzones from what is free, but records can be recognized: that
+ * whose redzone a granule in [low, high) is in, else that of the object it is in, else
+ * the one not far before it.  Where a tag changes another object begins, and what
+ * is recorded behind that is of former ones.
+ */
+static unsigned long pcpu_kasan_redzone_at(const struct pcpu_allocator *pa, unsigned long addr,
+					   unsigned long low, unsigned long high,
+					   unsigned long offset)
+{
+	unsigned long redzone = addr - low > PCPU_KASAN_NEAR_BYTES ?
+				addr - PCPU_KASAN_NEAR_BYTES : low, before = 0;
+	struct pcpu_kasan_record record;
+
+	high -= PCPU_KASAN_REDZONE_BYTES;
+	for (; redzone <= min(addr, high); redzone += KASAN_GRANULE_SIZE)
+		if (pcpu_kasan_read_record(pa, redzone, offset, &record))
+			before = redzone;
+	if (before && addr < before + PCPU_KASAN_REDZONE_BYTES &&
+	    pcpu_kasan_shadow(addr) == KASAN_PERCPU_REDZONE)
+		return before;
+	for (; redzone <= high; redzone += KASAN_GRANULE_SIZE) {
+		if (pcpu_kasan_read_record(pa, redzone, offset, &record) &&
+		    pcpu_kasan_granules_bytes(record.size_bytes) >= redzone - addr)
+			return redzone;
+		if (pcpu_kasan_shadow(redzone) != pcpu_kasan_shadow(addr))
+			break;
+	}
+	return before;
+}
+#endif
 
 static bool pcpu_kasan_find_in(struct pcpu_allocator *pa, unsigned long addr,
 			       struct kasan_percpu_object *object)
 {
-	unsigned long low, high, offset, record_addr;
+	unsigned long low, high, offset;
 	struct pcpu_kasan_record record;
 	struct pcpu_chunk *chunk;
 
@@ -594,12 +695,8 @@ static bool pcpu_kasan_find_in(struct pcpu_allocator *pa, unsigned long addr,
 	low = round_up(low, KASAN_GRANULE_SIZE);
 	addr = max(round_down(addr, KASAN_GRANULE_SIZE), low);
 
-	addr = pcpu_kasan_redzone_at(addr, low, high);
-	record_addr = addr + PCPU_KASAN_GUARD_BYTES - offset +
-		      pa->geo.unit_offsets[pa->geo.low_cpu];
-	/* The row may be gone, or another object lie there. */
-	if (!addr || copy_from_kernel_nofault(&record, (void *)record_addr, sizeof(record)) ||
-	    record.check != pcpu_kasan_check_of(&record, record_addr))
+	addr = pcpu_kasan_redzone_at(pa, addr, low, high, offset);
+	if (!addr || !pcpu_kasan_read_record(pa, addr, offset, &record))
 		return false;
 	object->start = (void *)(addr - pcpu_kasan_granules_bytes(record.size_bytes));
 	object->ptr = __addr_to_pcpu_ptr((unsigned long)object->start - offset);
@@ -624,9 +721,7 @@ bool kasan_find_percpu_object(const void *addr, struct kasan_percpu_object *obje
 	if (!pcpu_base_addr || !rcu_is_watching())
 		return false;
 	rcu_read_lock();
-	found = pcpu_kasan_find_in(&pcpu_main, (unsigned long)addr, object);
+	found = pcpu_kasan_find_in(&pcpu_main, (unsigned long)kasan_reset_tag(addr), object);
 	rcu_read_unlock();
 	return found;
 }
-
-#endif /* CONFIG_KASAN_GENERIC */

@@ -21,7 +21,8 @@ static int pcpu_km_create(struct pcpu_allocator *pa, struct pcpu_chunk *chunk, g
 	if (!pages)
 		return -ENOMEM;
 	chunk->backing = pages;
-	chunk->base_addr = (unsigned long)page_address(pages);
+	/* Objects have tags of KASAN, chunks have none. */
+	chunk->base_addr = (unsigned long)kasan_reset_tag(page_address(pages));
 	pcpu_kasan_add_chunk(pa, chunk);
 	return 0;
 }

@@ -108,7 +108,8 @@ static int pcpu_vm_fill_tables(struct pcpu_allocator *pa, struct vm_struct **vms
 		return -ENOMEM;
 	flags = pcpu_vm_table_scope(gfp);
 	for (group = 0; group < pa->geo.nr_groups && !err; group++)
-		err = apply_to_page_range(&init_mm, (unsigned long)vms[group]->addr,
+		err = apply_to_page_range(&init_mm,
+					  (unsigned long)kasan_reset_tag(vms[group]->addr),
 					  pa->geo.group_bytes[group], NULL, NULL);
 	memalloc_flags_restore(flags);
 	return err;
@@ -149,7 +150,9 @@ static int pcpu_vm_create(struct pcpu_allocator *pa, struct pcpu_chunk *chunk, g
 		return -ENOMEM;
 	}
 	chunk->backing = vms;
-	chunk->base_addr = (unsigned long)vms[0]->addr - pa->geo.group_offsets[0];
+	/* Objects have tags of KASAN, chunks have none. */
+	chunk->base_addr = (unsigned long)kasan_reset_tag(vms[0]->addr) -
+			   pa->geo.group_offsets[0];
 	pcpu_kasan_add_chunk(pa, chunk);
 	return 0;
 }
@@ -214,7 +217,7 @@ static size_t pcpu_vm_chunk_overhead_bytes(struct pcpu_allocator *pa)
 {
 	size_t bytes = pcpu_vm_nr_tables(pa) * PAGE_SIZE;
 
-	/* One shadow byte for each eight of address space. */
+	/* At most one shadow byte for each eight of address space. */
 	if (IS_ENABLED(CONFIG_KASAN_VMALLOC))
 		bytes += pcpu_vm_total_bytes(pa) / 8;
 	return bytes;

@@ -270,7 +270,7 @@ pcpu_object_finish(const struct pcpu_want *want, const struct pcpu_area *area,
 	unsigned long base = area->chunk->base_addr;
 	size_t offset_bytes = pcpu_slots_to_bytes(area->slot);
 	struct pcpu_ext *ext = pcpu_chunk_ext(area->chunk, area->slot);
-	void __percpu *ptr = __addr_to_pcpu_ptr(base + offset_bytes);
+	void __percpu *ptr = __addr_to_pcpu_ptr(pcpu_kasan_object_addr(&pcpu_main, area));
 	size_t size_bytes = pcpu_want_object_bytes(want);
 
 	if (!nolock)
@@ -610,11 +610,27 @@ static void pcpu_refuse_free(struct pcpu_allocator *pa, void __percpu *ptr)
 		  (void __force *)ptr);
 }
 
+/*
+ * Become the one who frees an object.  No slots if there is none, or KASAN knows that
+ * the pointer is of a former one.
+ */
+static __always_inline struct pcpu_area pcpu_object_claim(struct pcpu_allocator *pa,
+							  void __percpu *ptr)
+{
+	struct pcpu_area area = pcpu_chunk_claim(pa, pcpu_object_addr(ptr));
+
+	if (area.nr_slots && unlikely(!pcpu_kasan_may_free(pa, &area, ptr))) {
+		pcpu_area_enliven(&area.chunk->map, area.slot);
+		area.nr_slots = 0;
+	}
+	return area;
+}
+
 /* Claim an object for its free, and tell all who watch.  No slots if there is none. */
 static __always_inline struct pcpu_area pcpu_object_retire(struct pcpu_allocator *pa,
 							   void __percpu *ptr)
 {
-	struct pcpu_area area = pcpu_chunk_claim(pa, (unsigned long)__pcpu_ptr_to_addr(ptr));
+	struct pcpu_area area = pcpu_object_claim(pa, ptr);
 	struct pcpu_ext *ext;
 	size_t size_bytes;
 
@@ -840,7 +856,7 @@ void free_percpu_nolock(void __percpu *ptr)
 	if (!ptr)
 		return;
 	/* After a bug: a warning is worth the risk that its output takes locks. */
-	area = pcpu_chunk_claim(pa, (unsigned long)__pcpu_ptr_to_addr(ptr));
+	area = pcpu_object_claim(pa, ptr);
 	if (unlikely(!area.nr_slots)) {
 		pcpu_refuse_free(pa, ptr);
 		return;

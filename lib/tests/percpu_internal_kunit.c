@@ -525,8 +525,16 @@ static void __percpu *bad_text(struct kunit *test, void __percpu *live)
 
 static void __percpu *bad_beyond(struct kunit *test, void __percpu *live)
 {
-	return live + (1UL << (BITS_PER_LONG - 2));
+	/* Where the top byte may be a tag of KASAN, the highest bit below that. */
+	return live + (1UL << (BITS_PER_LONG - (IS_ENABLED(CONFIG_KASAN_SW_TAGS) ? 10 : 2)));
 }
+
+#ifdef CONFIG_KASAN_SW_TAGS
+static void __percpu *bad_tag(struct kunit *test, void __percpu *live)
+{
+	return (void __percpu __force *)((unsigned long)live ^ (1UL << 56));
+}
+#endif
 
 static const struct bad_free bad_frees[] = {
 	{ "freed before",			bad_double },
@@ -543,6 +551,9 @@ static const struct bad_free bad_frees[] = {
 	{ "stack",				bad_stack },
 	{ "kernel text",			bad_text },
 	{ "far beyond",				bad_beyond },
+#ifdef CONFIG_KASAN_SW_TAGS
+	{ "tag of another object",		bad_tag },
+#endif
 };
 
 KUNIT_ARRAY_PARAM_DESC(bad_free, bad_frees, name);

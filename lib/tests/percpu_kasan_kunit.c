@@ -79,6 +79,12 @@ do {										\
 #define PK_OOB	(SEEN_ALL | SEEN_OOB)
 #define PK_UAF	(SEEN_ALL | SEEN_UAF | SEEN_FREED)
 
+/* Tags are of whole granules; in generic mode each byte counts. */
+static size_t pk_accessible(size_t size)
+{
+	return IS_ENABLED(CONFIG_KASAN_GENERIC) ? size : round_up(size, KASAN_GRANULE_SIZE);
+}
+
 /* All bytes of all copies, and the first one behind each; of one the next granule, too. */
 static void pk_check_bounds(struct kunit *test, u8 __percpu *object, size_t size)
 {
@@ -91,7 +97,7 @@ static void pk_check_bounds(struct kunit *test, u8 __percpu *object, size_t size
 		for (i = 0; i < size; i++)
 			WRITE_ONCE(copy[i], i);
 		PK_EXPECT(test, cpu, 0);
-		WRITE_ONCE(copy[size], 1);
+		WRITE_ONCE(copy[pk_accessible(size)], 1);
 		PK_EXPECT(test, cpu, PK_OOB);
 	}
 	cpu = cpumask_last(cpu_possible_mask);
@@ -223,10 +229,10 @@ static void pk_nolock(struct kunit *test)
 	pk_check_freed(test, object, 52);
 }
 
-/* The compiler instruments none of these; size 24 ends with a granule. */
+/* The compiler instruments none of these; size 32 ends with a granule. */
 static void pk_this_cpu_ops(struct kunit *test)
 {
-	u64 __percpu *object = __alloc_percpu(24, 8);
+	u64 __percpu *object = __alloc_percpu(32, 8);
 	unsigned int cpu;
 	u64 old = 0;
 
@@ -240,11 +246,11 @@ static void pk_this_cpu_ops(struct kunit *test)
 	PK_EXPECT(test, cpu, 0);
 	KUNIT_EXPECT_EQ(test, this_cpu_read(object[2]), 3ULL);
 
-	this_cpu_add(object[3], 0);
+	this_cpu_add(object[4], 0);
 	PK_EXPECT(test, cpu, PK_OOB);
-	this_cpu_read(object[3]);
+	this_cpu_read(object[4]);
 	PK_EXPECT(test, cpu, PK_OOB);
-	this_cpu_try_cmpxchg(object[3], &old, old);
+	this_cpu_try_cmpxchg(object[4], &old, old);
 	PK_EXPECT(test, cpu, PK_OOB);
 
 	free_percpu(object);
@@ -269,6 +275,40 @@ static void pk_quarantine(struct kunit *test)
 	KUNIT_EXPECT_PTR_NE(test, (void __force *)object, (void __force *)other);
 	free_percpu(other);
 	pk_check_freed(test, object, 40);
+}
+
+static bool pk_same_place(u8 __percpu *a, u8 __percpu *b)
+{
+	return kasan_reset_tag(per_cpu_ptr(a, 0)) == kasan_reset_tag(per_cpu_ptr(b, 0));
+}
+
+/* The next object in the same place has another tag, so old pointers are still seen. */
+static void pk_reuse(struct kunit *test)
+{
+	u8 __percpu *object, __percpu *other = NULL;
+	unsigned int cpu, tries;
+
+	if (!IS_ENABLED(CONFIG_KASAN_SW_TAGS))
+		kunit_skip(test, "pointers have no tags");
+	object = __alloc_percpu(40, 8);
+	KUNIT_ASSERT_NOT_NULL(test, (void __force *)object);
+	OPTIMIZER_HIDE_VAR(object);
+	free_percpu(object);
+	for (tries = 0; tries < PK_MAX_OBJECTS; tries++) {
+		other = __alloc_percpu(40, 8);
+		KUNIT_ASSERT_NOT_NULL(test, (void __force *)other);
+		if (pk_same_place(object, other) && object != other)
+			break;
+		free_percpu(other);
+	}
+	KUNIT_ASSERT_LT(test, tries, PK_MAX_OBJECTS);
+	for_each_possible_cpu(cpu) {
+		WRITE_ONCE(*per_cpu_ptr(other, cpu), 1);
+		PK_EXPECT(test, cpu, 0);
+		READ_ONCE(*per_cpu_ptr(object, cpu));
+		PK_EXPECT(test, cpu, SEEN_ALL | SEEN_UAF);
+	}
+	free_percpu(other);
 }
 
 static int pk_suite_init(struct kunit_suite *suite)
@@ -301,6 +341,7 @@ static struct kunit_case pk_cases[] = {
 	KUNIT_CASE(pk_nolock),
 	KUNIT_CASE(pk_this_cpu_ops),
 	KUNIT_CASE(pk_quarantine),
+	KUNIT_CASE_SLOW(pk_reuse),
 	{}
 };
 

@@ -11,8 +11,14 @@
 
 #include "mem.h"
 
+/* None of the builds has tags. */
+#define kasan_reset_tag(addr)	((void *)(addr))
+
 #ifdef CONFIG_KASAN_GENERIC
 
+#define set_tag(addr, tag)	((void)(tag), (void *)(addr))
+#define kasan_random_tag()	0
+#define KASAN_TAG_KERNEL	0xFF
 #define KASAN_GRANULE_SIZE	8UL
 #define KASAN_PERCPU_REDZONE	0xE7
 #define KASAN_PERCPU_FREE	0xE6
