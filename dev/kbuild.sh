@@ -13,10 +13,11 @@ die() { echo "kbuild: $*" >&2; exit 1; }
 [ $# -ge 4 ] || die "usage: dev/kbuild.sh TREE OUT CONFIG [VARIABLE=VALUE...] TARGET..."
 tree=$1 out=$2 config=$3
 shift 3
-variables='' targets='' cross=''
+variables='' targets='' compiler=gcc
 for word; do
 	case $word in
-	CROSS_COMPILE=*) cross=${word#*=} variables="$variables $word" ;;
+	CROSS_COMPILE=*) compiler=${word#*=}gcc variables="$variables $word" ;;
+	LLVM=*)	compiler=clang${word#*=} variables="$variables $word" ;;
 	*=*)	variables="$variables $word" ;;
 	*)	targets="$targets $word" ;;
 	esac
@@ -27,7 +28,6 @@ out=$(cd "$out" && pwd)
 config=$(cd "$(dirname "$config")" && pwd)/$(basename "$config")
 log=$out/build.log
 
-compiler=${cross}gcc
 if command -v ccache >/dev/null; then
 	compiler="ccache $compiler"
 	# Hits wherever the repository lies.

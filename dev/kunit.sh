@@ -37,8 +37,8 @@ row() {
 	awk -v name="$2" '$1 == name { $1 = ""; print; found = 1 } END { exit !found }' "dev/kunit/$1"
 }
 
-# plan NAME: sets $machine, $checks (with commas), $arguments of the kernel, and
-# $same, the first run with this kernel
+# plan NAME: sets $machine, $like (what it is but for the compiler), $checks (with
+# commas), $arguments of the kernel, and $same, the first run with this kernel
 plan() {
 	arguments=
 	if columns=$(row runs "$1"); then
@@ -54,6 +54,7 @@ plan() {
 		checks=${checks#,}
 	fi
 	columns=$(row machines "$machine") || return 1
+	like=${machine%-llvm}
 	for check in $(echo "$checks" | tr , ' '); do
 		[ -e "dev/configs/check-$check.config" ] || return 1
 	done
@@ -79,7 +80,7 @@ for name; do
 	plan "$name" || die "there is no '$name'; dev/kunit/runs has $(expand full | tr '\n' ' ')"
 	case $machine in
 	um-*)	;;
-	x86)	groups="$groups qemu" ;;
+	x86*)	groups="$groups qemu $machine" ;;
 	*)	groups="$groups $machine" ;;
 	esac
 done
@@ -100,11 +101,11 @@ fi
 # The configuration of a machine with its checks; of two lines about the same
 # symbol the later holds.
 configuration() {
-	case $machine in
+	case $like in
 	um-* | x86) set -- ;;
 	*)	set -- dev/configs/kunit-common.config ;;
 	esac
-	set -- "$@" "dev/configs/kunit-$machine.config"
+	set -- "$@" "dev/configs/kunit-$like.config"
 	for check in $(echo "$checks" | tr , ' '); do
 		set -- "$@" "dev/configs/check-$check.config"
 	done
@@ -134,9 +135,14 @@ build() {
 	mkdir -p "$kernel"
 	configuration > "$kernel/kunit.config"
 	echo "== kernel ($kernel)"
-	# shellcheck disable=SC2046
+	case $2 in
+	-)	compiler= ;;
+	*=*)	compiler=$2 ;;
+	*)	compiler=CROSS_COMPILE=$2 ;;
+	esac
+	# shellcheck disable=SC2046,SC2086
 	sh dev/kbuild.sh "$tree" "$kernel" "$kernel/kunit.config" "ARCH=$1" \
-		$([ "$2" = - ] || echo "CROSS_COMPILE=$2") $(echo "$3" | tr , ' ') || return 1
+		$compiler $(echo "$3" | tr , ' ') || return 1
 	built="$built $same"
 }
 
@@ -267,7 +273,7 @@ run() {
 	errors=$(number errors)
 	f=$((f + ${errors:-0}))
 
-	if [ "$machine" = x86 ]; then
+	if [ "$like" = x86 ]; then
 		sed -n 's/^init: /  &/p' "$out/kunit.log"
 		p=$((p + $(grep -c '^init: ok' "$out/kunit.log" || :)))
 		f=$((f + $(grep -c '^init: FAILED' "$out/kunit.log" || :)))
@@ -313,7 +319,7 @@ machine_run() {
 	*)	set -- --arch="$described" ;;
 	esac
 	case $arch in x86_64 | i386) emulate ;; esac
-	if [ "$machine" = x86 ]; then
+	if [ "$like" = x86 ]; then
 		initramfs
 		qemu="$qemu -initrd $kernel/initramfs"
 		set -- "$@" --kernel_args=panic=-1

@@ -30,7 +30,8 @@ packages_of_machine() {
 	awk -v machine="$1" '
 		$1 == machine {
 			found = 1
-			if ($3 != "-") print "gcc-" substr($3, 1, length($3) - 1)
+			if (sub("^LLVM=", "", $3)) print "clang" $3, "lld" $3, "llvm" $3
+			else if ($3 != "-") print "gcc-" substr($3, 1, length($3) - 1)
 			if ($4 != "-") { gsub(",", " ", $4); print $4 }
 		}
 		END { exit !found }

@@ -20,6 +20,9 @@
 #include <trace/events/kmem.h>
 
 #include "../../mm/percpu-internal.h"
+#ifdef CONFIG_KMSAN
+#include "../../mm/kmsan/kmsan.h"
+#endif
 #include "percpu_gfp.h"
 
 MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
@@ -438,6 +441,58 @@ static void uninit_test(struct kunit *test)
 		KUNIT_ASSERT_NOT_NULL(test, (__force void *)ptr);
 		KUNIT_EXPECT_TRUE(test, zeroed(ptr, sizeof(u64)));
 		free_percpu(ptr);
+	}
+}
+
+#ifdef CONFIG_KMSAN
+/* Bytes in all copies that nobody initialized, as KMSAN has it. */
+static size_t kmsan_unknown_bytes(void __percpu *ptr, size_t size)
+{
+	size_t nr_unknown = 0, i;
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu) {
+		u8 *copy = per_cpu_ptr((u8 __percpu *)ptr, cpu);
+
+		for (i = 0; i < size; i++) {
+			const u8 *shadow = kmsan_get_metadata(copy + i, KMSAN_META_SHADOW);
+
+			nr_unknown += !shadow || *shadow;
+		}
+	}
+	return nr_unknown;
+}
+#else
+static size_t kmsan_unknown_bytes(void __percpu *ptr, size_t size)
+{
+	return 0;
+}
+#endif
+
+/* Objects in both states come from the same memory again and again. */
+static void kmsan_test(struct kunit *test)
+{
+	static const size_t sizes[] = { 4, 100, PAGE_SIZE };
+	unsigned int i;
+
+	if (!IS_ENABLED(CONFIG_KMSAN))
+		kunit_skip(test, "no KMSAN");
+	if (want_init_on_alloc(GFP_KERNEL) || want_init_on_free())
+		kunit_skip(test, "all memory is initialized");
+	for (i = 0; i < 10 * ARRAY_SIZE(sizes); i++) {
+		size_t size = sizes[i % ARRAY_SIZE(sizes)];
+		void __percpu *ptr = __alloc_percpu_uninit(size, 4, GFP_KERNEL);
+
+		KUNIT_ASSERT_NOT_NULL(test, (__force void *)ptr);
+		KUNIT_EXPECT_EQ(test, kmsan_unknown_bytes(ptr, size), size * num_possible_cpus());
+		memset(per_cpu_ptr(ptr, cpumask_first(cpu_possible_mask)), 1, size);
+		KUNIT_EXPECT_EQ(test, kmsan_unknown_bytes(ptr, size),
+				size * (num_possible_cpus() - 1));
+		free_percpu(ptr);
+
+		ptr = alloc(test, size, 4, GFP_KERNEL);
+		KUNIT_EXPECT_EQ(test, kmsan_unknown_bytes(ptr, size), 0);
+		release(test, ptr);
 	}
 }
 
@@ -1086,6 +1141,7 @@ static struct kunit_case percpu_internal_cases[] = {
 	KUNIT_CASE_PARAM(bulk_test, bulk_gen_params),
 	KUNIT_CASE(bulk_bad_frees_test),
 	KUNIT_CASE(uninit_test),
+	KUNIT_CASE(kmsan_test),
 	KUNIT_CASE_PARAM(bad_free_test, bad_free_gen_params),
 	KUNIT_CASE(free_after_chunk_test),
 	KUNIT_CASE_PARAM(gfp_test, gfp_gen_params),
