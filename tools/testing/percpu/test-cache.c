@@ -931,7 +931,7 @@ static void one_step(void)
 	struct object object;
 
 	current->cpu = sim_below(NR_CPUS_HERE);
-	if (!sim_below(500))
+	if (!sim_below(150))
 		burst();
 	/* Seldom: so many sizes that bins change theirs. */
 	if (!sim_below(50)) {
@@ -955,7 +955,7 @@ static void one_step(void)
 static void window(void)
 {
 	/* Drains are seldom enough for a bin to get full. */
-	switch (sim_below(in_burst ? 1500 : 24)) {
+	switch (sim_below(in_burst ? 6000 : 24)) {
 	case 0:
 		sim_advance(sim_below(HZ));
 		sim_run_due_work();
@@ -987,6 +987,8 @@ TEST(cache_windows)
 		}
 	}
 	sim.on_window = NULL;
+	if (sim_verbose)
+		fprintf(stderr, "%u bursts used the depot\n", nr_depot_used);
 	EXPECT(!pcpu_depot_cache() || nr_depot_used > 0);
 	while (nr_objects)
 		model_free(&objects[--nr_objects], CTX_TASK);
