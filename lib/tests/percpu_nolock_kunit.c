@@ -539,7 +539,8 @@ static void storm_end(struct kunit *test)
 		nr_served += storm->nr_served;
 		nr_failed += storm->nr_failed;
 	}
-	KUNIT_EXPECT_GT(test, nr_served, nr_failed);
+	/* How many depends on when irq_work comes, which is a thread on PREEMPT_RT. */
+	KUNIT_EXPECT_GT(test, nr_served, 0);
 	kunit_info(test, "%u allocations in NMI served, %u failed\n", nr_served, nr_failed);
 }
 
