@@ -353,6 +353,8 @@ void pcpu_nolock_enable(struct pcpu_allocator *pa)
 		init_irq_work(&per_cpu(pcpu_nears, cpu).work, pcpu_near_work);
 	/* Pairs with pcpu_near_kick(). */
 	smp_store_release(&pa->nolock_enabled, true);
+	/* Who lists a chunk from here on sees it, or is seen here. */
+	smp_mb();
 	if (!llist_empty(&pa->pending))
 		pcpu_balance_kick(pa, true);
 }
