@@ -47,6 +47,7 @@
 #define STALL_MS	10000	/* what nothing may take */
 #define GAP_MS		300	/* what is noted */
 #define BACK_MS		10000	/* giving everything back */
+#define REPORTS_SHOWN	10	/* of the OOM killer, in five seconds: its ratelimit */
 #define BACK_ROWS	2	/* but for so many, see check_given_back() */
 #define NR_CHARGERS	16	/* cgroups; more than a CPU has charges at hand of */
 
@@ -586,6 +587,7 @@ struct invokers {
 	long noretry;		/* with __GFP_NORETRY, or who asks for nothing without: never */
 	long kthreadd;		/* makes threads, which workqueues want, too: may */
 	long others;		/* may where they are part of the scene */
+	long lately;		/* reports in the scene before and in this one */
 };
 
 /* One report, from its first line to where the next begins, or to the end. */
@@ -613,17 +615,21 @@ static void add_report(struct invokers *invokers, char *report)
 		invokers->others++;
 }
 
-static struct invokers find_invokers(const char *scene)
+static struct invokers find_invokers(void)
 {
 	static char log[1 << 20];
 	int n = klogctl(3 /* SYSLOG_ACTION_READ_ALL */, log, sizeof(log) - 1);
 	struct invokers invokers = { 0 };
-	char marker[64], *at, *line, *report = NULL;
+	char *at, *line = log, *previous = log, *report = NULL;
 
 	log[n < 0 ? 0 : n] = 0;
-	snprintf(marker, sizeof(marker), "stress: %s begins", scene);
-	for (line = log; (at = strstr(line, marker)); line = at + 1)
-		;
+	/* The scene's first line, see look_before(), and that of the one before. */
+	while ((at = strstr(line, " begins\n"))) {
+		previous = line;
+		line = at + 1;
+	}
+	for (at = previous; (at = strstr(at, " invoked oom-killer")); at++)
+		invokers.lately++;
 	/* Each report is cut where the line of the next one begins. */
 	while ((at = strstr(line, " invoked oom-killer"))) {
 		while (at > line && at[-1] != '\n')
@@ -726,7 +732,7 @@ static void start_hogs(unsigned int nr, const char *name, void (*run)(struct act
 static long check_figures(const char *scene, bool failures_expected)
 {
 	long kills = figure("/proc/vmstat", "oom_kill") - before.kills;
-	struct invokers invokers = find_invokers(scene);
+	struct invokers invokers = find_invokers();
 	long unknown = kills - invokers.balance - invokers.noretry - invokers.kthreadd -
 		       invokers.others;
 
@@ -737,8 +743,12 @@ static long check_figures(const char *scene, bool failures_expected)
 		    invokers.balance, "exactly 0");
 	check_scene(!invokers.noretry, scene, "OOM killer invoked by NORETRY requests",
 		    invokers.noretry, "exactly 0");
-	check_scene(!unknown, scene, "OOM kills whose invoker is not known", unknown,
-		    "exactly 0");
+	/* The kernel shows no more than so many in five seconds, whatever scene they are of. */
+	if (invokers.lately < REPORTS_SHOWN)
+		check_scene(!unknown, scene, "OOM kills whose invoker is not known", unknown,
+			    "exactly 0");
+	else
+		printf("    the kernel shows no more reports: %ld kills by unknown\n", unknown);
 	if (failures_expected)
 		check_scene(sum_turns(true) > 0, scene, "requests that failed", sum_turns(true),
 			    "at least 1");
