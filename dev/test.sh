@@ -3,7 +3,7 @@
 # Run the tests and sum up.
 #
 #   dev/test.sh [PART]...      parts: apply series tools sim vmalloc vparts kunit
-#                              pressure races (all of these without PART); on demand:
+#                              races (all of these without PART); on demand: pressure,
 #                              model, sim-be64, kunit-full (every machine and checker),
 #                              and races-long, an hour or RACES_SECONDS of races
 #   dev/test.sh full           all, with what else is run on demand only; the last is
@@ -35,7 +35,7 @@ run_part() {
 
 linux() { dev/get-linux.sh ${KERNEL:+"$KERNEL"}; }
 
-[ $# -gt 0 ] || set -- apply series tools sim vmalloc vparts kunit pressure races
+[ $# -gt 0 ] || set -- apply series tools sim vmalloc vparts kunit races
 [ "$*" != full ] ||
 	set -- apply series tools sim vmalloc vparts sim-be64 model pressure races races-long kunit-full
 mkdir -p build/test
