@@ -73,9 +73,10 @@ static void pcpu_balance_queue(struct pcpu_allocator *pa, bool urgent)
  */
 void pcpu_balance_kick(struct pcpu_allocator *pa, bool urgent)
 {
-	/* After what it is asked for; pairs with the xchg() that a pass begins with. */
-	if (urgent)
+	if (urgent) {
+		/* After what it is asked for; pairs with the xchg() that a pass begins with. */
 		smp_mb();
+	}
 	/* One at once that is asked for and has not begun will do. */
 	if (!urgent || !READ_ONCE(pa->balance_urgent))
 		pcpu_balance_queue(pa, urgent);
