@@ -417,7 +417,6 @@ int __vmap_pages_range_noflush(unsigned long addr, unsigned long end, pgprot_t p
 		.max_shift = PAGE_SHIFT,
 		.pages = pages,
 	};
-
 	pmd_t *pmd;
 
 	WARN_ON(page_shift < PAGE_SHIFT);
@@ -622,10 +621,12 @@ void __vunmap_range_noflush(unsigned long start, unsigned long end)
 	if (WARN_ON(start >= end))
 		return;
 	pmd = vmap_one_table(start, end);
-	if (likely(pmd))
+	if (likely(pmd)) {
 		vmap_clear_ptes(pte_offset_kernel(pmd, start), start, end);
-	else
+		cond_resched();
+	} else {
 		vmap_unmap_steps(start, end);
+	}
 }
 
 /**

@@ -793,8 +793,9 @@ static struct vmap_segment *segment_next(unsigned long *addr, unsigned long end)
 
 static bool take_from_any(const struct vmap_request *req, struct vmap_area *va)
 {
-	unsigned long addr = max(req->start, VMALLOC_START);
-	unsigned long end = min(req->end, VMALLOC_END);
+	/* Signed on some, and no constant. */
+	unsigned long addr = max_t(unsigned long, req->start, VMALLOC_START);
+	unsigned long end = min_t(unsigned long, req->end, VMALLOC_END);
 	struct vmap_segment *seg;
 
 	while (addr < end) {
