@@ -71,8 +71,8 @@ static int pcpu_bin_more_bytes(int left_bytes, unsigned int size_bytes)
 }
 
 /*
- * It may have room for one more area; nothing is taken.  No bin may have more of the
- * budget than is left of it, so that those of other CPUs find some: a dynamic
+ * It may have room for one more area; nothing is taken.  No bin that has more of the
+ * budget than is left of it gets more, so that those of other CPUs find some: a dynamic
  * threshold (Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998).
  */
 static bool pcpu_bin_may_grow(struct pcpu_allocator *pa, struct pcpu_bin *bin,
@@ -691,6 +691,8 @@ static void pcpu_bin_trim(struct pcpu_allocator *pa, struct pcpu_bin *bin)
 	to = pcpu_bin_move_down(pa, bin, i);
 	WRITE_ONCE(bin->top, to);
 	pcpu_bin_return_budget(pa, bin, max(to, 1U) * size_bytes);
+	/* A request that is about to fail may have drained it meanwhile. */
+	pcpu_bin_recheck(pa, bin);
 }
 
 /* Has it served since the worker looked last? */
@@ -710,8 +712,12 @@ static bool pcpu_cache_age_one(struct pcpu_allocator *pa, struct pcpu_cache *cac
 	unsigned int i;
 
 	for (i = 0; i < PCPU_CACHE_BINS; i++) {
-		if (!pcpu_bin_in_use(&cache->bin[i]))
+		if (!pcpu_bin_in_use(&cache->bin[i])) {
+			/* An interrupted pop may have hidden what was put meanwhile. */
+			if (READ_ONCE(cache->bin[i].nr_slots))
+				pcpu_bin_spill(pa, &cache->bin[i], 0);
 			continue;
+		}
 		if (pcpu_bin_is_idle(&cache->bin[i])) {
 			pcpu_bin_drain(pa, &cache->bin[i]);
 		} else {

@@ -1072,7 +1072,10 @@ unsigned int pcpu_chunk_take_run(struct pcpu_allocator *pa, struct pcpu_request 
 	return nr > 1 ? nr : 0;
 }
 
-/* The rest of pcpu_chunk_alloc(), where present room was looked for a moment ago. */
+/*
+ * The rest of pcpu_chunk_alloc(), where present room was looked for a moment ago.  What
+ * came since is seen after the first step, a jiffy late at most.
+ */
 static noinline int pcpu_chunk_alloc_slow(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
 	unsigned int nr_tries = 0, seq;
@@ -1135,7 +1138,11 @@ int pcpu_chunk_alloc(struct pcpu_allocator *pa, struct pcpu_request *req)
 	spin_lock_irqsave(&pa->lock, flags);
 	taken = !req->want.reserved && pcpu_take_present(pa, req);
 	spin_unlock_irqrestore(&pa->lock, flags);
-	return likely(taken) ? 0 : pcpu_chunk_alloc_slow(pa, req);
+	if (unlikely(!taken))
+		return pcpu_chunk_alloc_slow(pa, req);
+	/* The same request may have failed before. */
+	req->fail = PCPU_FAIL_NOT;
+	return 0;
 }
 
 /**

@@ -1411,7 +1411,7 @@ struct pcpu_chunk *pcpu_walk_next(struct pcpu_allocator *pa, struct pcpu_walk *w
  * @PCPU_SIZE_REFILL: a bin was refilled
  * @PCPU_SIZE_REFILLED: an area was taken ahead of requests
  * @PCPU_SIZE_SPILL: a bin was full, and a part of it went to the depot or the chunks
- * @PCPU_SIZE_RETURNED: an area went back to the chunks, whatever the reason
+ * @PCPU_SIZE_RETURNED: an area went from a bin back to the chunks, whatever the reason
  * @PCPU_NR_SIZE_EVENTS: kinds of them
  */
 enum pcpu_size_event {

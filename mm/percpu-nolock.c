@@ -277,6 +277,7 @@ static bool pcpu_near_take(struct pcpu_allocator *pa, const struct pcpu_want *wa
 		/* Badly aligned, which another request may not mind; or of another size. */
 		if (area->nr_slots == nr_slots && pcpu_bin_push(bin, addr))
 			break;
+		pcpu_size_count(area->nr_slots, PCPU_SIZE_RETURNED, 1);
 		pcpu_pending_mark(pa, area);
 	}
 	return false;

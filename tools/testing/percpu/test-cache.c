@@ -883,6 +883,145 @@ TEST(depot_is_not_left_behind)
 	EXPECT(nr_taken > 0);
 }
 
+/*
+ * A pop is interrupted by a put, and that by the worker, which drains the bin: the put
+ * goes above what the pop then says is the top.  It must not stay for good, though
+ * another CPU's bin is in use all the time.
+ */
+static struct object nested;
+static int nested_at[2], nested_depth;
+
+static void use_other_bin(void)
+{
+	struct object object;
+
+	current->cpu = 1;
+	EXPECT(model_alloc(&object, 1024, 4, false, GFP_KERNEL, CTX_TASK));
+	model_free(&object, CTX_TASK);
+	current->cpu = 0;
+}
+
+/* A window in a window opens again only if it is set there. */
+static void nest(void)
+{
+	if (nested_depth > 1 || nested_at[nested_depth]-- > 0)
+		return;
+	sim.on_window = nested_depth++ ? NULL : nest;
+	if (nested_depth == 1) {
+		model_free(&nested, CTX_TASK);
+		nested_depth = 2;
+	} else {
+		pcpu_cache_age(&pcpu_main);
+		use_other_bin();
+	}
+}
+
+static void nest_at(int put_at, int worker_at)
+{
+	struct object first, second;
+	unsigned int pass;
+
+	boot_with_cache(2);
+	EXPECT(model_alloc(&first, 64, 4, false, GFP_KERNEL, CTX_TASK));
+	EXPECT(model_alloc(&nested, 64, 4, false, GFP_KERNEL, CTX_TASK));
+	model_free(&first, CTX_TASK);
+	use_other_bin();
+	nested_at[0] = put_at;
+	nested_at[1] = worker_at;
+	nested_depth = 0;
+	sim.on_window = nest;
+	EXPECT(model_alloc(&second, 64, 4, false, GFP_KERNEL, CTX_TASK));
+	sim.on_window = NULL;
+	if (!nested_depth)
+		model_free(&nested, CTX_TASK);
+	for (pass = 0; pass < 8; pass++) {
+		use_other_bin();
+		sim_advance(HZ);
+		sim_run_due_work();
+	}
+	/* That of the other bin. */
+	EXPECT(held() <= 1);
+	model_free(&second, CTX_TASK);
+	expect_idle();
+	world_shutdown();
+}
+
+TEST(cache_nested_put_is_not_left_behind)
+{
+	int put_at, worker_at;
+
+	if (!IS_ENABLED(CONFIG_SMP))
+		test_skip("needs two CPUs");
+	for (put_at = 0; put_at < 6; put_at++)
+		for (worker_at = 0; worker_at < 6; worker_at++)
+			nest_at(put_at, worker_at);
+}
+
+/* The worker halves a bin that a request, about to fail, drains meanwhile. */
+static void drain_at_last(void)
+{
+	if (!windows_until--)
+		pcpu_cache_drain(&pcpu_main, true);
+}
+
+TEST(cache_trim_meets_drain)
+{
+	int at;
+
+	for (at = 0; ; at++) {
+		boot_with_cache(NR_CPUS_HERE);
+		for (nr_objects = 0; nr_objects < 64; nr_objects++)
+			EXPECT(model_alloc(&objects[nr_objects], 64, 4, false, GFP_KERNEL,
+					   CTX_TASK));
+		while (nr_objects)
+			model_free(&objects[--nr_objects], CTX_TASK);
+		EXPECT(model_alloc(&objects[0], 64, 4, false, GFP_KERNEL, CTX_TASK));
+		model_free(&objects[0], CTX_TASK);
+		windows_until = at;
+		sim.on_window = drain_at_last;
+		pcpu_cache_age(&pcpu_main);
+		sim.on_window = NULL;
+		if (windows_until >= 0)
+			break;
+		/* What it holds has budget, so that somebody comes for it. */
+		EXPECT(!held() || pcpu_cache_held_bytes(&pcpu_main));
+		expect_idle();
+		world_shutdown();
+	}
+	EXPECT(at > 32);
+	expect_idle();
+	world_shutdown();
+}
+
+/* Who fails, drains what is at hand and is served then has missed nothing. */
+TEST(cache_served_late_is_no_miss)
+{
+	unsigned int n, nonblock_rows, nr_empty_rows, nr_served = 0;
+
+	boot_for_depot();
+	fill_depot(1024, 100);
+	sim.fail_kinds = SIM_ALL;
+	sim.fail_permille = 1000;
+	current->cpu = 2;
+	for (n = 0; in_depot(1024); n++) {
+		nonblock_rows = pcpu_main.nonblock_rows;
+		nr_empty_rows = pcpu_main.nr_empty_rows;
+		if (!model_alloc(&objects[n], 2052, 4, false, GFP_NOWAIT | __GFP_NOWARN, CTX_TASK))
+			break;
+		/* Those that it began, and no more. */
+		EXPECT(pcpu_main.nonblock_rows - nonblock_rows <=
+		       max(nr_empty_rows, pcpu_main.nr_empty_rows) - pcpu_main.nr_empty_rows);
+		nr_served += !in_depot(1024);
+	}
+	EXPECT_EQ(nr_served, 1);
+	sim.fail_permille = 0;
+	while (n)
+		model_free(&objects[--n], CTX_TASK);
+	current->cpu = 0;
+	expect_idle();
+	world_shutdown();
+}
+
 /* ---- anything may happen in between --------------------------------------------- */
 
 static bool in_burst;

@@ -26,8 +26,9 @@
  * request moves one of them, and an object that may be freed meanwhile.  All three at once,
  * two users and the worker, are too many orders: with LATE it comes when they are done.
  *
- * Left out: weak memory order; that the depot leaves a part of the budget; batches (areas go back one by one, which leaves the
- * bins in more states); the reserved chunk; cache_max_bytes; what finds the chunk
+ * Left out: weak memory order; bins in use that the worker halves (pcpu_bin_trim(), which
+ * test-cache.c interrupts at each step); that the depot leaves a part of the budget;
+ * batches (areas go back one by one, which leaves the bins in more states); the reserved chunk; cache_max_bytes; what finds the chunk
  * of an area (chunks.pml); how large a refill is, and when there is none; misses,
  * conflicts and hits, which here decide by chance; times: the worker may begin as soon
  * as it is called, and finds a bin idle by chance.  Calls in any context: what the
