@@ -399,8 +399,16 @@ static bool pcpu_find_place(struct pcpu_allocator *pa, const struct pcpu_request
 
 	lockdep_assert_held(&pa->lock);
 
-	/* Any row will do for most; what needs several goes to a spare chunk. */
+	/* Any row will do for most. */
 	list_for_each_entry(chunk, &pa->partial, grow_link) {
+		if (pcpu_place_in(chunk, req, place))
+			return true;
+		if (++nr_missed == PCPU_MAX_CHUNKS)
+			break;
+	}
+	/* What needs several goes where the last such went, and then to a spare chunk. */
+	nr_missed = 0;
+	list_for_each_entry_reverse(chunk, &pa->partial, grow_link) {
 		if (pcpu_place_in(chunk, req, place))
 			return true;
 		if (++nr_missed == PCPU_MAX_CHUNKS)

@@ -305,3 +305,33 @@ TEST(rows_join_their_neighbours)
 	world_shutdown();
 }
 #endif
+
+/*
+ * Objects of two rows leave one row of each chunk that has an odd number of them.  Those
+ * rows must not hide where the next objects fit: each would take a chunk of its own.
+ */
+TEST(rows_left_over_hide_no_chunk)
+{
+	static struct object pairs[1000];
+	unsigned int n, nr_chunks = 0, nr_needed;
+	struct pcpu_chunk *chunk;
+
+	world_boot(&(struct world){ .nr_cpus = 2, .dyn_bytes = 500 << 10 });
+	sim_run_all_work(100);
+	for (n = 0; n < ARRAY_SIZE(pairs); n++) {
+		EXPECT(model_alloc(&pairs[n], 2 * PAGE_SIZE, PAGE_SIZE, false, GFP_KERNEL,
+				   CTX_TASK));
+		if (n % 16 == 0)
+			sim_run_due_work();
+	}
+	list_for_each_entry(chunk, &pcpu_main.chunks, link)
+		nr_chunks++;
+	/* As many as have room, the first one, spare ones, and one that is being filled. */
+	nr_needed = DIV_ROUND_UP(2 * n, pcpu_main.geo.unit_pages - 1) +
+		    pcpu_main.nr_spare_chunks + 2;
+	EXPECT(nr_chunks <= nr_needed);
+	while (n)
+		model_free(&pairs[--n], CTX_TASK);
+	sim_run_all_work(100);
+	world_shutdown();
+}
