@@ -548,6 +548,8 @@ bool pcpu_cache_stock(struct pcpu_allocator *pa, struct pcpu_request *req)
 	pcpu_size_count(req->nr_slots, PCPU_SIZE_REFILL, 1);
 	pcpu_size_count(req->nr_slots, PCPU_SIZE_REFILLED, nr);
 	pcpu_bin_fill(pa, bin, req, nr, 0);
+	/* Not idle when the worker looks next: who missed it has not come back yet. */
+	WRITE_ONCE(bin->seen_hits, READ_ONCE(bin->nr_hits) - 1);
 	return true;
 }
 
@@ -699,9 +701,9 @@ static void pcpu_bin_trim(struct pcpu_allocator *pa, struct pcpu_bin *bin)
 static bool pcpu_bin_is_idle(struct pcpu_bin *bin)
 {
 	unsigned long nr_hits = READ_ONCE(bin->nr_hits);
-	bool idle = nr_hits == bin->seen_hits;
+	bool idle = nr_hits == READ_ONCE(bin->seen_hits);
 
-	bin->seen_hits = nr_hits;
+	WRITE_ONCE(bin->seen_hits, nr_hits);
 	return idle;
 }
 

@@ -1012,7 +1012,7 @@ static inline bool pcpu_chunk_may_run(const struct pcpu_allocator *pa)
  * @nr_hits: requests served; approximate, as nothing keeps interrupts out
  * @nr_misses: requests that found it empty, likewise
  * @nr_conflicts: requests of other sizes that wanted it, likewise
- * @seen_hits: W: @nr_hits when the worker looked last
+ * @seen_hits: @nr_hits when the worker looked last, or another number once it was stocked
  * @folded_hits: A: those of @nr_hits that were of former sizes, and are counted
  *	in percpu-sizes.c
  * @entry: A: 0, or the address of an area that is taken and not live

@@ -203,6 +203,26 @@ TEST(nolock_takes_no_budget_for_memory)
 	shutdown();
 }
 
+/* What was put at hand for one who cannot wait is there when it comes back. */
+TEST(nolock_stock_outlives_a_look)
+{
+	unsigned int i;
+
+	boot();
+	sim_run_all_work(100);
+	for (i = 0; i < 4; i++) {
+		if (model_alloc_nolock(&objects[0], 64, 8, 0, CTX_NMI))
+			break;
+		sim_run_irq_work();
+		sim_advance(HZ);
+		sim_run_due_work();
+	}
+	EXPECT(i <= 1);
+	model_free_nolock(&objects[0], CTX_NMI);
+	settle();
+	shutdown();
+}
+
 TEST(nolock_misuse)
 {
 	void __percpu *ptr;
