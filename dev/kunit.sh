@@ -24,7 +24,8 @@
 #
 # The kernels are built in build/out/kunit-*, and stay: stopped (what was had so far
 # is shown) and called again it builds what is missing. build/out/kunit-NAME/kunit.log
-# is the kernel's whole output. A report there by any checker, or a warning, counts
+# is the kernel's whole output, once it has ended; until then kunit.py has it in
+# test.log there, up to 16 KiB behind. A report there by any checker, or a warning, counts
 # as a failed test.
 # The last lines are a table of the runs and "N passed, N failed, N skipped".
 set -eu
