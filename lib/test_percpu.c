@@ -575,67 +575,78 @@ static int test_slub(void)
 }
 
 /*
- * remote: the first worker allocates, the second one frees.
+ * remote: the first worker allocates, the second one frees. Objects are handed over
+ * in arrays, so that what the two wait for is the allocator: slots that go to
+ * and fro one by one cost both more than a pair does.
  */
 
-#define REMOTE_SLOTS	256
+#define REMOTE_BATCHES	4
+#define REMOTE_OBJECTS	64		/* of a batch */
+
+struct remote_batch {
+	void __percpu *object[REMOTE_OBJECTS];
+	/* The producer fills an empty one, the consumer empties a full one. */
+	bool full ____cacheline_aligned;
+} ____cacheline_aligned;
 
 struct remote {
 	size_t size;
-	unsigned int loops;
-	/* The producer fills an empty slot, the consumer empties a full one. */
-	void __percpu **slot;
+	unsigned int loops;		/* a multiple of REMOTE_OBJECTS */
+	struct remote_batch *batch;
 };
+
+static struct remote_batch *remote_batch(const struct remote *remote, unsigned int i)
+{
+	return &remote->batch[i / REMOTE_OBJECTS % REMOTE_BATCHES];
+}
+
+/* Wait until the other one is done with @batch; false: it gave up. */
+static bool remote_wait(struct worker *worker, const struct remote_batch *batch, bool full)
+{
+	/* Pairs with the other one's release: it has touched the objects before. */
+	while (smp_load_acquire(&batch->full) != full) {
+		if (crew_stopped(worker->crew))
+			return false;
+		cpu_relax();
+		cond_resched();
+	}
+	return true;
+}
 
 static void remote_produce(struct worker *worker, const struct remote *remote)
 {
-	unsigned int i;
+	unsigned int i, j;
 
-	for (i = 0; i < remote->loops; i++) {
-		void __percpu **slot = &remote->slot[i % REMOTE_SLOTS];
-		void __percpu *object;
+	for (i = 0; i < remote->loops; i += REMOTE_OBJECTS) {
+		struct remote_batch *batch = remote_batch(remote, i);
 
-		object = __alloc_percpu(remote->size, BENCH_ALIGN);
-		/* The consumer counts objects: it gets something to count. */
-		if (!object) {
-			object = (void __percpu *)ERR_PTR(-ENOMEM);
-			worker->failed++;
-		}
-		/* Pairs with the consumer's release: it is done with the slot. */
-		while (smp_load_acquire(slot)) {
-			if (crew_stopped(worker->crew)) {
-				if (!IS_ERR_PCPU(object))
-					free_percpu(object);
-				return;
-			}
-			cpu_relax();
-			cond_resched();
+		if (!remote_wait(worker, batch, false))
+			return;
+		for (j = 0; j < REMOTE_OBJECTS; j++) {
+			batch->object[j] = __alloc_percpu(remote->size, BENCH_ALIGN);
+			worker->failed += !batch->object[j];
 		}
 		/* Pairs with the consumer's acquire. */
-		smp_store_release(slot, object);
+		smp_store_release(&batch->full, true);
 		breathe(i);
 	}
 }
 
 static void remote_consume(struct worker *worker, const struct remote *remote)
 {
-	unsigned int i;
+	unsigned int i, j;
 
-	for (i = 0; i < remote->loops; i++) {
-		void __percpu **slot = &remote->slot[i % REMOTE_SLOTS];
-		void __percpu *object;
+	for (i = 0; i < remote->loops; i += REMOTE_OBJECTS) {
+		struct remote_batch *batch = remote_batch(remote, i);
 
-		/* Pairs with the producer's release. */
-		while (!(object = smp_load_acquire(slot))) {
-			if (crew_stopped(worker->crew))
-				return;
-			cpu_relax();
-			cond_resched();
+		if (!remote_wait(worker, batch, true))
+			return;
+		for (j = 0; j < REMOTE_OBJECTS; j++) {
+			free_percpu(batch->object[j]);
+			batch->object[j] = NULL;
 		}
 		/* Pairs with the producer's acquire. */
-		smp_store_release(slot, NULL);
-		if (!IS_ERR_PCPU(object))
-			free_percpu(object);
+		smp_store_release(&batch->full, false);
 		breathe(i);
 	}
 }
@@ -655,15 +666,18 @@ static int remote_worker(struct worker *worker)
 
 static int run_remote(size_t bytes)
 {
-	struct remote remote = { .size = bytes, .loops = loops ?: 100000 };
+	struct remote remote = {
+		.size = bytes,
+		.loops = roundup(loops ?: 100000, REMOTE_OBJECTS),
+	};
 	struct crew *crew;
 	unsigned int i;
 	char name[32];
 	int err = -ENOMEM;
 
-	remote.slot = kcalloc(REMOTE_SLOTS, sizeof(*remote.slot), GFP_KERNEL);
+	remote.batch = kvcalloc(REMOTE_BATCHES, sizeof(*remote.batch), GFP_KERNEL);
 	crew = crew_alloc(2, remote_worker, &remote);
-	if (!remote.slot || !crew)
+	if (!remote.batch || !crew)
 		goto out;
 	err = crew_run(crew);
 	if (!err) {
@@ -672,13 +686,11 @@ static int run_remote(size_t bytes)
 		report_failed(name, crew_failed(crew));
 	}
 	/* What a crew that was stopped has left. */
-	for (i = 0; i < REMOTE_SLOTS; i++) {
-		if (!IS_ERR_PCPU(remote.slot[i]))
-			free_percpu(remote.slot[i]);
-	}
+	for (i = 0; i < REMOTE_BATCHES * REMOTE_OBJECTS; i++)
+		free_percpu(remote_batch(&remote, i)->object[i % REMOTE_OBJECTS]);
 out:
 	kvfree(crew);
-	kfree(remote.slot);
+	kvfree(remote.batch);
 	return err;
 }
 
