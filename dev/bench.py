@@ -6,7 +6,8 @@ Times come from native UML, where CPUs are threads of the host that contend for
 real: each boot is repeated, stock and ours by turns, and the median counts.
 Instruction counts come from QEMU with -icount, where a nanosecond of the guest's
 clock is an instruction; they are repeatable, one boot is enough. Pages of 64 CPUs
-come from QEMU too, UML has too few host mappings for them. The cases of
+come from QEMU too, UML has too few host mappings for them. How many pages groups
+leave differs by seed: each of their boots has another one, and the mean counts. The cases of
 lib/test_vmalloc.c are counted with all that they do before their loop.
 
 A limit is what the project promises for a row. Time is per operation on one
@@ -42,6 +43,7 @@ MACHINES = {
 KERNELS = {"um1": "um", "um2": "um", "x86": "x86", "many": "x86", "fork": "fork",
            "vm": "x86", "umvm1": "um", "umvm2": "um"}
 COUNTED = ("x86", "fork", "vm")         # with -icount
+GROUPS_SEEDS = 4        # which objects share a row is a matter of luck, some 2 %
 
 # Cases of lib/test_vmalloc.c, and how often each is done. That which has to fail
 # (align_shift) has no cost to speak of.
@@ -256,12 +258,20 @@ def boot(machine, kind, parameters, log):
     return None
 
 
+def turns(machine, parameters, repeat):
+    """How often a boot is made: what is counted is the same each time, for one seed."""
+    if KERNELS[machine] == "um":
+        return repeat
+    return GROUPS_SEEDS if "groups" in parameters else 1
+
+
 def measure(kinds, machines, repeat):
     """{(machine, name, kind): ([values], unit)} in the order of the plan; and failures."""
     results, failures = {}, 0
-    boots = [(machine, parameters, turn) for turn in range(repeat)
-             for machine, parameters in PLAN
-             if KERNELS[machine] in machines and (turn == 0 or KERNELS[machine] == "um")]
+    boots = [(machine, f"{parameters} seed={turn + 1}" if "groups" in parameters
+              else parameters, turn)
+             for turn in range(max(repeat, GROUPS_SEEDS)) for machine, parameters in PLAN
+             if KERNELS[machine] in machines and turn < turns(machine, parameters, repeat)]
     for number, (machine, parameters, turn) in enumerate(boots, 1):
         for kind in kinds if turn % 2 == 0 else kinds[::-1]:
             test = re.sub(r"\w+=", "", parameters).replace(" ", "-").replace(",", "-")
@@ -277,8 +287,11 @@ def measure(kinds, machines, repeat):
     return results, failures
 
 
-def median(values):
-    return statistics.median(values) if values else None
+def average(name, values):
+    """Of groups the mean of all seeds; else the median, which bears a disturbed boot."""
+    if not values:
+        return None
+    return statistics.mean(values) if "groups" in name else statistics.median(values)
 
 
 def rows_of(results):
@@ -292,13 +305,13 @@ def rows_of(results):
         for kind in ("stock", "ours"):
             values, unit = results.get((machine, name, kind), ([], None))
             row["unit"] = unit or row.get("unit")
-            row[kind] = median(values)
+            row[kind] = average(name, values)
             row[f"{kind}_min"] = min(values, default=None)
             row[f"{kind}_max"] = max(values, default=None)
         # The same with kmalloc(), from both kernels: SLUB is the same in them.
         slub = re.sub("^pair", "slub", name)
-        row["kmalloc"] = None if slub == name else median(
-            [value for kind in ("stock", "ours")
+        row["kmalloc"] = None if slub == name else average(
+            slub, [value for kind in ("stock", "ours")
              for value in results.get((machine, slub, kind), ([], None))[0]])
         stock, ours = row["stock"], row["ours"]
         comparable = stock and ours is not None and row["unit"] != "times"
