@@ -2,10 +2,10 @@
 /*
  * bench.c - how the cost of an operation grows with CPUs, objects and chunks
  *
- * For valgrind's callgrind, which counts instructions inside measure() and gives
- * the same figure each time. bench.py runs it.
+ * For valgrind's callgrind, which counts instructions inside measure(), or only those
+ * under a lock, and gives the same figure each time. bench.py runs it.
  *
- *   sim PATTERN CPUS LIVE
+ *   sim PATTERN CPUS LIVE [held]
  */
 #include "test.h"
 
@@ -39,6 +39,14 @@ static noinline void measure(void (*run)(void))
 {
 	run();
 	barrier();
+}
+
+/* Where it counts what is done under a lock; shim-sync.c tells it when that is. */
+static void measure_holds(void (*run)(void))
+{
+	shim_count_holds = true;
+	run();
+	shim_count_holds = false;
 }
 
 static void run_pairs(void)
@@ -219,11 +227,12 @@ static const struct pattern *find_pattern(const char *name)
 
 int main(int argc, char **argv)
 {
-	const struct pattern *pattern = argc == 4 ? find_pattern(argv[1]) : NULL;
+	const struct pattern *pattern = argc >= 4 ? find_pattern(argv[1]) : NULL;
+	bool held = argc == 5 && !strcmp(argv[4], "held");
 	unsigned int i;
 
-	if (!pattern) {
-		fprintf(stderr, "usage: sim PATTERN CPUS LIVE (bench.py calls it)\n");
+	if (!pattern || (argc > 4 && !held)) {
+		fprintf(stderr, "usage: sim PATTERN CPUS LIVE [held] (bench.py calls it)\n");
 		return 2;
 	}
 	world_boot(&(struct world){ .nr_cpus = atoi(argv[2]), .cache = pattern->cache,
@@ -236,7 +245,7 @@ int main(int argc, char **argv)
 		alloc_spread(atoi(argv[3]));
 	}
 	sim_run_all_work(100);
-	measure(pattern->run);
+	(held ? measure_holds : measure)(pattern->run);
 	if (pattern->run != free_all) {
 		for (i = 0; i < (pattern->nr_left ?: pattern->nr_operations); i++)
 			EXPECT(objects[i]);

@@ -21,7 +21,8 @@ copy and is counted apart.
     cold    28,000 objects of any size up to a quarter page, and freeing them
     random  35,000 of them, with alignments from 2 to 2048
 
-Of hit and miss also the cache lines of metadata that a pair reads and writes are counted,
+Of these instructions, "held" are those under a lock, of memset() too: of maps, as no copy is
+zeroed there. Of hit and miss also the cache lines of metadata that a pair reads and writes are counted,
 from a trace of memory accesses by mm/percpu*.c; what the objects' copies, the stack and the
 lock itself take is left out. Threads are not measured here: how they meet differs from run
 to run. Contention is measured on UML, by "make bench" at the top.
@@ -50,13 +51,14 @@ MANY = ("cold", "random")
 ALL = (*PAIRS, "remote", *OTHERS, *MANY)
 
 
-def count(sim, out, pattern, cpus, live):
-    """(instructions of an operation, those of memset, chunks)"""
-    log = out / f"callgrind.{pattern}"
+def count(sim, out, pattern, cpus, live, held=False):
+    """(instructions of an operation, or those under the lock; those of memset; chunks)"""
+    log = out / f"callgrind.{pattern}{'.held' if held else ''}"
+    when = "--collect-atstart=no" if held else "--toggle-collect=measure"
     result = subprocess.run(
-        ["valgrind", "--tool=callgrind", "--toggle-collect=measure", "--collect-jumps=no",
-         f"--callgrind-out-file={log}", sim, pattern, str(cpus), str(live)],
-        capture_output=True, text=True)
+        ["valgrind", "--tool=callgrind", when, "--collect-jumps=no",
+         f"--callgrind-out-file={log}", sim, pattern, str(cpus), str(live),
+         *(["held"] if held else [])], capture_output=True, text=True)
     if result.returncode:
         sys.exit(f"bench.py: {sim} {pattern} {cpus} {live} failed:\n{result.stdout}{result.stderr}")
     ours = zeroing = 0
@@ -135,10 +137,11 @@ def touched(sim, pattern, cpus):
 
 
 def plot(out, patterns):
-    by_cpus = ", ".join(f"'< grep ^{p},.*,0, {out}/bench.csv' using 2:5 with linespoints title '{p}'"
-                        for p in patterns)
-    by_live = ", ".join(f"'< grep ^{p},4, {out}/bench.csv' using ($3+1):5 with linespoints title '{p}'"
-                        for p in patterns)
+    what = [(p, c, title) for p in patterns for c, title in ((5, p), (7, f"{p}, under the lock"))]
+    by_cpus = ", ".join(f"'< grep ^{p},.*,0, {out}/bench.csv' using 2:{c} with linespoints "
+                        f"title '{title}'" for p, c, title in what)
+    by_live = ", ".join(f"'< grep ^{p},4, {out}/bench.csv' using ($3+1):{c} with linespoints "
+                        f"title '{title}'" for p, c, title in what)
     lines = ", ".join(f"'< grep ^{p}, {out}/lines.csv' using 2:{column} with linespoints "
                       f"title '{p}, {what}'"
                       for p in patterns for column, what in ((3, "read"), (4, "written")))
@@ -175,12 +178,13 @@ def main():
              for half in ("alloc", "free") for c in (1, 4)]
     if not set(asked) <= set(ALL):
         sys.exit("bench.py: the patterns are: " + " ".join(ALL))
-    print(f"{'':14}{'CPUs':>6}{'live':>10}{'chunks':>8}{'instr.':>8}{'memset':>8}")
+    print(f"{'':14}{'CPUs':>6}{'live':>10}{'chunks':>8}{'instr.':>8}{'memset':>8}{'held':>8}")
     with open(out / "bench.csv", "w") as table:
         for pattern, cpus, live in runs:
             cost, zeroing, chunks = count(sim, out, pattern, cpus, live)
-            print(f"{pattern:14}{cpus:6}{live:10}{chunks:8}{cost:8}{zeroing:8}", flush=True)
-            print(pattern, cpus, live, chunks, cost, zeroing, sep=",", file=table)
+            held = sum(count(sim, out, pattern, cpus, live, held=True)[:2])
+            print(f"{pattern:14}{cpus:6}{live:10}{chunks:8}{cost:8}{zeroing:8}{held:8}", flush=True)
+            print(pattern, cpus, live, chunks, cost, zeroing, held, sep=",", file=table)
     with open(out / "lines.csv", "w") as table:
         for at, (pattern, cpus) in enumerate((p, c) for p in pairs for c in TOUCHED):
             if not at:

@@ -230,11 +230,29 @@ void spin_lock_init(spinlock_t *lock)
 	lock->holder = NULL;
 }
 
+/* Callgrind counts what runs under a lock, and begins and ends with the hold. */
+#ifdef SHIM_COUNT_HOLDS
+#include <valgrind/callgrind.h>
+
+bool shim_count_holds;
+
+static void shim_count_toggle(void)
+{
+	if (shim_count_holds)
+		CALLGRIND_TOGGLE_COLLECT;
+}
+#else
+static void shim_count_toggle(void)
+{
+}
+#endif
+
 static void shim_spin_taken(spinlock_t *lock)
 {
 	WRITE_ONCE(lock->holder, current);
 	current->nr_locks++;
 	sim_count(nr_lock_holds, 1);
+	shim_count_toggle();
 }
 
 void shim_spin_lock(spinlock_t *lock)
@@ -272,6 +290,7 @@ bool shim_spin_trylock(spinlock_t *lock)
 void shim_spin_unlock(spinlock_t *lock)
 {
 	SHIM_ASSERT(shim_spin_is_held(lock), "unlock of a lock that is not held");
+	shim_count_toggle();
 	shim_nmi();
 	WRITE_ONCE(lock->holder, NULL);
 	current->nr_locks--;

@@ -118,6 +118,9 @@ extern struct sim sim;
 extern bool sim_verbose;
 
 /* Statistics: shared by threads, of no consequence for order. */
+/* Callgrind is to count what runs under a lock (the build "bench" alone). */
+extern bool shim_count_holds;
+
 #define sim_count(field, n)	__atomic_fetch_add(&sim.field, n, __ATOMIC_RELAXED)
 #define sim_note(field, bits)	__atomic_fetch_or(&sim.field, bits, __ATOMIC_RELAXED)
 
