@@ -238,6 +238,9 @@ static const unsigned long * __init pcpu_make_copy_offsets(const struct pcpu_geo
 	return offsets;
 }
 
+/* CPUs that have copies.  Some machines take a few out of cpu_possible_mask later in boot. */
+static struct cpumask pcpu_first_cpus __ro_after_init;
+
 static void __init pcpu_set_geometry(struct pcpu_geometry *geo,
 				     const struct pcpu_alloc_info *ai)
 {
@@ -256,7 +259,8 @@ static void __init pcpu_set_geometry(struct pcpu_geometry *geo,
 	geo->group_offsets = group_offsets;
 	geo->group_bytes = group_bytes;
 
-	geo->cpus = cpu_possible_mask;
+	cpumask_copy(&pcpu_first_cpus, cpu_possible_mask);
+	geo->cpus = &pcpu_first_cpus;
 	geo->nr_cpus = num_possible_cpus();
 	geo->unit_pages = PFN_DOWN(ai->unit_size);
 	geo->unit_bytes = ai->unit_size;

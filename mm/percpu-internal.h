@@ -1501,7 +1501,7 @@ static inline size_t pcpu_full_size_bytes(size_t size_bytes)
 	if (!mem_cgroup_kmem_disabled())
 		ext_bytes = (size_bytes >> PCPU_MIN_ALLOC_SHIFT) * sizeof(struct obj_cgroup *);
 #endif
-	return size_bytes * num_possible_cpus() + ext_bytes;
+	return size_bytes * pcpu_main.geo.nr_cpus + ext_bytes;
 }
 
 #endif /* _MM_PERCPU_INTERNAL_H */

@@ -197,3 +197,26 @@ TEST(first_chunk)
 					.no_worker = true });
 }
 #endif
+
+#if defined(CONFIG_HAVE_SETUP_PER_CPU_AREA)
+/*
+ * After setup_per_cpu_areas() some machines take CPUs out of cpu_possible_mask: Xen PV with
+ * maxcpus=, x86 whose APIC fails late, alpha, J2.
+ */
+TEST(first_possible_cpus_become_fewer)
+{
+	static struct object o[200];
+	unsigned int i;
+
+	world_boot(&(struct world){ .nr_cpus = 4 });
+	cpumask_clear(&shim_possible_cpus);
+	for (i = 0; i < 2; i++)
+		cpumask_set_cpu(i, &shim_possible_cpus);
+	shim_nr_cpus = 2;
+	for (i = 0; i < ARRAY_SIZE(o); i++)
+		EXPECT(model_alloc(&o[i], 1024, 8, false, GFP_KERNEL, CTX_TASK));
+	while (i)
+		model_free(&o[--i], CTX_TASK);
+	world_shutdown();
+}
+#endif
