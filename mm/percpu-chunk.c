@@ -96,6 +96,9 @@ static void pcpu_row_update(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
 	if (state == PCPU_ROW_ABSENT)
 		chunk->low_absent_row = min(chunk->low_absent_row, index);
 	pcpu_relist_grow(pa, chunk);
+	/* It has more room than before: who looks from the end shall find it. */
+	if (state == PCPU_ROW_ABSENT && chunk->grow_list == &pa->partial)
+		list_move_tail(&chunk->grow_link, &pa->partial);
 }
 
 /* A row without an area is free throughout; only PRESENT rows are. */
@@ -395,7 +398,7 @@ static bool pcpu_find_place(struct pcpu_allocator *pa, const struct pcpu_request
 			    struct pcpu_place *place)
 {
 	unsigned int nr_missed = 0;
-	struct pcpu_chunk *chunk;
+	struct pcpu_chunk *chunk, *next;
 
 	lockdep_assert_held(&pa->lock);
 
@@ -408,9 +411,11 @@ static bool pcpu_find_place(struct pcpu_allocator *pa, const struct pcpu_request
 	}
 	/* What needs several goes where the last such went, and then to a spare chunk. */
 	nr_missed = 0;
-	list_for_each_entry_reverse(chunk, &pa->partial, grow_link) {
+	list_for_each_entry_safe_reverse(chunk, next, &pa->partial, grow_link) {
 		if (pcpu_place_in(chunk, req, place))
 			return true;
+		/* Its rows are for those that need fewer; here it would hide others. */
+		list_move(&chunk->grow_link, &pa->partial);
 		if (++nr_missed == PCPU_MAX_CHUNKS)
 			break;
 	}

@@ -338,3 +338,96 @@ TEST(rows_left_over_hide_no_chunk)
 	sim_run_all_work(100);
 	world_shutdown();
 }
+
+/*
+ * Each round allocates what fills ten chunks, keeps one object of each chunk and frees the
+ * others, whose pages the worker gives back.  There is room for all that follow.
+ */
+static void fill_and_give_back(u64 vmalloc_bytes)
+{
+	static struct object kept[1000], gone[1000];
+	unsigned int round, i, nr, nr_kept = 0, nr_filling, nr_needed;
+
+	world_boot(&(struct world){ .nr_cpus = IS_ENABLED(CONFIG_SMP) ? 2 : 1,
+				    .dyn_bytes = 500 << 10, .vmalloc_bytes = vmalloc_bytes });
+	if (pcpu_main.backend->rows_fixed)
+		test_skip("chunks come with their pages");
+	sim_run_all_work(100);
+	nr_filling = pcpu_main.geo.unit_pages / 2;
+	nr = 10 * nr_filling;
+	EXPECT(nr < ARRAY_SIZE(gone));
+	for (round = 0; round < 20; round++) {
+		for (i = 0; i < nr; i++) {
+			EXPECT(model_alloc(&gone[i], 2 * PAGE_SIZE, PAGE_SIZE, false, GFP_KERNEL,
+					   CTX_TASK));
+			if (i % 16 == 0)
+				sim_run_due_work();
+		}
+		for (i = 0; i < nr; i++) {
+			if (i % nr_filling == nr_filling / 2)
+				kept[nr_kept++] = gone[i];
+			else
+				model_free(&gone[i], CTX_TASK);
+		}
+		sim_run_all_work(100);
+	}
+	nr_needed = DIV_ROUND_UP(2 * (nr_kept + nr), pcpu_main.geo.unit_pages - 1) +
+		    pcpu_main.nr_spare_chunks + 2;
+	EXPECT(pcpu_main.nr_chunks <= 2 * nr_needed);
+	while (nr_kept)
+		model_free(&kept[--nr_kept], CTX_TASK);
+	sim_run_all_work(100);
+	world_shutdown();
+}
+
+TEST(given_back_rows_hide_no_chunk)
+{
+	fill_and_give_back(0);
+}
+
+/* The same, where there is not address space for more. */
+TEST(given_back_rows_are_found)
+{
+	fill_and_give_back(32 << 20);
+}
+
+/*
+ * Objects of two to eight rows that come and go, a few of which stay: load rises and falls,
+ * and the worker gives back what is empty in between.
+ */
+TEST(tides_of_rows_waste_no_chunks)
+{
+	static struct object o[1000];
+	unsigned int tide, i, nr = 0, base, max_chunks = 0, max_rows = 0;
+
+	world_boot(&(struct world){ .nr_cpus = IS_ENABLED(CONFIG_SMP) ? 2 : 1,
+				    .dyn_bytes = 500 << 10 });
+	if (pcpu_main.backend->rows_fixed)
+		test_skip("chunks come with their pages");
+	sim_run_all_work(100);
+	for (tide = 0; tide < 40; tide++) {
+		base = nr;
+		for (i = 0; i < 300; i++, nr++) {
+			EXPECT(model_alloc(&o[nr], sim_between(2, 8) * PAGE_SIZE, 8, false,
+					   GFP_KERNEL, CTX_TASK));
+			if (i % 16 == 0)
+				sim_run_due_work();
+		}
+		max_rows = max(max_rows, pcpu_main.nr_rows_in[PCPU_ROW_PRESENT]);
+		max_chunks = max(max_chunks, pcpu_main.nr_chunks);
+		/* One in fifty stays. */
+		for (i = base; i < nr; i++) {
+			if (i % 50 == 7)
+				o[base++] = o[i];
+			else
+				model_free(&o[i], CTX_TASK);
+		}
+		nr = base;
+		sim_run_all_work(100);
+	}
+	EXPECT(max_chunks <= 2 * max_rows / pcpu_main.geo.unit_pages + 2);
+	while (nr)
+		model_free(&o[--nr], CTX_TASK);
+	sim_run_all_work(100);
+	world_shutdown();
+}
