@@ -517,7 +517,8 @@ int pcpu_request_get_rows(struct pcpu_allocator *pa, struct pcpu_request *req,
 	if (!req->may_block && nr_rows > max(PCPU_NONBLOCK_PAGES / pa->geo.nr_cpus, 1U))
 		goto fail;
 	while (req->nr_rows < nr_rows) {
-		if (req->may_block && fatal_signal_pending(current))
+		/* One row is had without a look: it may be the last that the task needs. */
+		if (req->nr_rows && req->may_block && fatal_signal_pending(current))
 			err = -EINTR;
 		if (err == -EINTR || !pcpu_get_row(pa, req))
 			goto fail;
@@ -1033,7 +1034,7 @@ static int pcpu_prepare(struct pcpu_allocator *pa, struct pcpu_request *req,
 {
 	int err;
 
-	if (req->may_block && fatal_signal_pending(current)) {
+	if (step == PCPU_STEP_GET_CHUNK && fatal_signal_pending(current)) {
 		req->fail = PCPU_FAIL_KILLED;
 		return -EINTR;
 	}

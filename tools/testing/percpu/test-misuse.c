@@ -235,7 +235,7 @@ TEST(free_each_slot)
 
 /* ---- killed tasks and crowds -------------------------------------------------------- */
 
-/* No row or chunk for a dead task; what is there, it may have. */
+/* No chunk for a dead task; what is there, it may have. */
 TEST(killed_task)
 {
 	unsigned int nr = 0;
@@ -253,6 +253,27 @@ TEST(killed_task)
 	current->killed = false;
 	EXPECT(model_alloc(&objects[nr], 500, 8, false, GFP_KERNEL_ACCOUNT, CTX_TASK));
 	free_n(nr + 1);
+	world_shutdown();
+}
+
+/* One row is had all the same: it may be all that the task's way out needs. */
+TEST(killed_task_gets_a_row)
+{
+	static struct object o[512];
+	unsigned int n = 0;
+
+	world_boot(&(struct world){ .nr_cpus = IS_ENABLED(CONFIG_SMP) ? 2 : 1, .no_worker = true });
+	if (pcpu_main.backend->rows_fixed)
+		test_skip("chunks come with their pages");
+	/* A chunk, whose rows are in use as far as they are there. */
+	while (pcpu_main.nr_rows_in[PCPU_ROW_PRESENT] < 2)
+		EXPECT(model_alloc(&o[n++], PAGE_SIZE, PAGE_SIZE, false, GFP_KERNEL, CTX_TASK));
+	current->killed = true;
+	EXPECT(model_alloc(&o[n++], PAGE_SIZE, PAGE_SIZE, false, GFP_KERNEL, CTX_TASK));
+	EXPECT(!model_alloc(&o[n], 4 * PAGE_SIZE, PAGE_SIZE, false, GFP_KERNEL, CTX_TASK));
+	current->killed = false;
+	while (n)
+		model_free(&o[--n], CTX_TASK);
 	world_shutdown();
 }
 
