@@ -43,10 +43,18 @@ static unsigned int pcpu_reserve_min_rows(const struct pcpu_allocator *pa)
 	return PCPU_RESERVE_BLIND_ROWS;
 }
 
+/*
+ * Is @stamp, which was at most @max_delay ahead when it was set, not in the future?  For any
+ * age of it: a machine can be idle for longer than time_after() allows.
+ */
+static bool pcpu_balance_is_due(unsigned long stamp, unsigned long max_delay)
+{
+	return stamp - jiffies - 1 >= max_delay;
+}
+
 static bool pcpu_balance_backs_off(const struct pcpu_allocator *pa)
 {
-	/* Holds for any age of the stamp: a wrapped difference is large. */
-	return READ_ONCE(pa->balance_retry) - jiffies - 1 < PCPU_BACKOFF_MAX;
+	return !pcpu_balance_is_due(READ_ONCE(pa->balance_retry), PCPU_BACKOFF_MAX);
 }
 
 static void pcpu_balance_queue(struct pcpu_allocator *pa, bool urgent)
@@ -54,14 +62,19 @@ static void pcpu_balance_queue(struct pcpu_allocator *pa, bool urgent)
 	/* Pairs with pcpu_balance_enable(): the work item is initialized. */
 	if (!smp_load_acquire(&pa->balance_enabled))
 		return;
-	if (!urgent || pcpu_balance_backs_off(pa)) {
+	if (!urgent) {
 		if (!delayed_work_pending(&pa->balance_work))
 			queue_delayed_work(system_dfl_wq, &pa->balance_work, PCPU_IDLE_DELAY);
 		return;
 	}
-	/* One of all CPUs that find it necessary takes the workqueue's locks. */
+	/*
+	 * One of all CPUs that find it necessary takes the workqueue's locks.  The others
+	 * rely on it, so it must not be preempted in between.
+	 */
+	preempt_disable();
 	if (!xchg(&pa->balance_urgent, true))
 		mod_delayed_work(system_dfl_wq, &pa->balance_work, 0);
+	preempt_enable();
 }
 
 /**
@@ -114,6 +127,12 @@ static bool pcpu_balance_wants_chunk(const struct pcpu_allocator *pa)
 	return pcpu_peek(&pa->nr_spare_chunks) < pa->spare_chunks;
 }
 
+static void pcpu_balance_note_missed(struct pcpu_allocator *pa, const struct pcpu_want *want)
+{
+	pa->missed.size_bytes = max(pa->missed.size_bytes, want->size_bytes);
+	pa->missed.align_bytes = max(pa->missed.align_bytes, want->align_bytes);
+}
+
 /**
  * pcpu_balance_after_alloc - kick the worker if a request left too little
  * @pa: the allocator
@@ -132,10 +151,13 @@ void pcpu_balance_after_alloc(struct pcpu_allocator *pa, const struct pcpu_reque
 	if (unlikely(missed)) {
 		spin_lock_irqsave(&pa->lock, flags);
 		pa->nonblock_rows += DIV_ROUND_UP(req->nr_slots, PCPU_ROW_SLOTS) + 1;
+		if (!req->may_populate)
+			pcpu_balance_note_missed(pa, &req->want);
 		spin_unlock_irqrestore(&pa->lock, flags);
 	}
+	/* Where memory has just been refused the worker would not even ask. */
 	if (low_rows || missed || pcpu_balance_wants_chunk(pa))
-		pcpu_balance_kick(pa, true);
+		pcpu_balance_kick(pa, !pcpu_balance_backs_off(pa));
 	pcpu_balance_watch_cache(pa);
 }
 
@@ -244,6 +266,30 @@ static bool pcpu_balance_add_row(struct pcpu_allocator *pa)
 }
 
 /*
+ * For those that make no rows present, rows of the reserve that lie apart do not serve one
+ * that needs several.  Make room for the largest that failed: take it, and leave it.
+ */
+static bool pcpu_balance_add_missed(struct pcpu_allocator *pa)
+{
+	struct pcpu_request req;
+	struct pcpu_want missed;
+	unsigned long flags;
+
+	spin_lock_irqsave(&pa->lock, flags);
+	missed = pa->missed;
+	pa->missed = (struct pcpu_want){};
+	spin_unlock_irqrestore(&pa->lock, flags);
+	if (!missed.size_bytes)
+		return true;
+
+	pcpu_request_init(&req, &missed, PCPU_BALANCE_GFP);
+	if (pcpu_chunk_alloc(pa, &req))
+		return false;
+	pcpu_chunk_release_one(pa, req.area);
+	return true;
+}
+
+/*
  * A row may take the last spare chunk, so chunks are looked after before each.
  * Rows are filled even if no chunk can be built: the two need different things.
  * Where others take all as it comes, they will ask for more, and a pass has other work.
@@ -252,6 +298,7 @@ static bool pcpu_balance_fill(struct pcpu_allocator *pa)
 {
 	unsigned int nr_left = pa->spare_chunks + 2 * pa->reserve_max_rows;
 	bool chunks_filled = true, rows_filled = true;
+	bool missed_filled = pcpu_balance_add_missed(pa);
 
 	while (rows_filled) {
 		for (; nr_left && chunks_filled && pcpu_balance_wants_chunk(pa); nr_left--) {
@@ -265,7 +312,7 @@ static bool pcpu_balance_fill(struct pcpu_allocator *pa)
 		rows_filled = pcpu_balance_add_row(pa);
 		cond_resched();
 	}
-	return chunks_filled && rows_filled;
+	return chunks_filled && rows_filled && missed_filled;
 }
 
 /* Try, and after a failure not again for a while that doubles each time. */
@@ -317,7 +364,7 @@ static void pcpu_balance_drain(struct pcpu_allocator *pa, bool pressure)
 bool pcpu_balance_pass(struct pcpu_allocator *pa)
 {
 	bool pressure = xchg(&pa->balance_pressure, false);
-	bool quiet = pressure || time_after_eq(jiffies, pa->balance_shrink_at);
+	bool quiet = pressure || pcpu_balance_is_due(pa->balance_shrink_at, PCPU_IDLE_DELAY);
 
 	pcpu_pending_drain(pa);
 	pcpu_balance_adapt(pa, quiet);

@@ -712,6 +712,8 @@ struct pcpu_counts {
  * @reserve_max_rows: I: bound for @reserve_rows
  * @spare_chunks: I: spare chunks to keep
  * @nonblock_rows: L: rows that non-blocking requests began since the last pass
+ * @missed: L: size and alignment, the largest of each, of those that have failed since and
+ *	make no rows present
  * @peak_areas: L: most areas taken at once since the worker's last quiet pass
  * @nr_bad_frees: A: frees refused
  * @cache_max_bytes: R: the largest area that is kept at hand, 0 before
@@ -749,6 +751,7 @@ struct pcpu_allocator {
 	unsigned int nr_empty_rows;
 	unsigned int publish_seq;
 	unsigned int nonblock_rows;
+	struct pcpu_want missed;
 	u64 peak_areas;
 	DECLARE_BITMAP(fit_mask, PCPU_NR_FIT_CLASSES);
 	struct list_head fit[PCPU_NR_FIT_CLASSES];

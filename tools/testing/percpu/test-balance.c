@@ -344,3 +344,104 @@ TEST(balance_bounds)
 		}
 	}
 }
+
+/*
+ * One row in use of every two: rows without an area are there, but no two side by side.  A
+ * request for two that makes no rows present fails; the next of its kind shall not.
+ */
+TEST(missed_rows_are_made)
+{
+	static struct object rows[64], large;
+	unsigned int i, nr, nr_tries;
+
+	world_boot(&(struct world){ .nr_cpus = nr_cpus });
+	if (pcpu_main.backend->maps_atomic)
+		test_skip("such requests make rows present");
+	sim_run_all_work(100);
+	nr = min(4 * pcpu_main.geo.unit_pages, 64U);
+	for (i = 0; i < nr; i++)
+		EXPECT(model_alloc(&rows[i], PAGE_SIZE, PAGE_SIZE, false, GFP_KERNEL, CTX_TASK));
+	for (i = 0; i < nr; i += 2)
+		model_free(&rows[i], CTX_TASK);
+	sim_run_all_work(100);
+	for (nr_tries = 0; nr_tries < 3; nr_tries++) {
+		if (model_alloc(&large, 2 * PAGE_SIZE, 8, false, GFP_NOWAIT, CTX_HARDIRQ))
+			break;
+		sim_run_due_work();
+	}
+	EXPECT(nr_tries < 3);
+	model_free(&large, CTX_TASK);
+	for (i = 1; i < nr; i += 2)
+		model_free(&rows[i], CTX_TASK);
+	world_shutdown();
+}
+
+/* Nothing happens for so long that jiffies have gone half of their way around. */
+TEST(idle_for_half_of_jiffies)
+{
+	unsigned long before;
+
+	world_boot(&(struct world){ .nr_cpus = nr_cpus });
+	sim_run_all_work(100);
+	before = pcpu_nr_pages();
+	EXPECT(!sim_work_pending());
+	sim_advance((1UL << (BITS_PER_LONG - 1)) + 10 * HZ);
+	fill(1000, 1000, GFP_KERNEL);
+	free_all();
+	EXPECT(sim_run_all_work(1000) < 1000);
+	EXPECT(pcpu_nr_pages() <= before + 10 * pcpu_main.geo.nr_units);
+	world_shutdown();
+}
+
+/* Another CPU, while a task has said that it calls the worker, and has not called it. */
+static void kick_from_elsewhere(void)
+{
+	if (!READ_ONCE(pcpu_main.balance_urgent) || sim_work_pending())
+		return;
+	pcpu_balance_kick(&pcpu_main, true);
+	nr_windows += !sim_work_pending();
+}
+
+/* Who is preempted there for long keeps all others from calling it. */
+TEST(urgent_kick_is_not_preempted)
+{
+	world_boot(&(struct world){ .nr_cpus = nr_cpus });
+	sim_run_all_work(100);
+	nr_windows = 0;
+	sim.on_window = kick_from_elsewhere;
+	pcpu_balance_kick(&pcpu_main, true);
+	sim.on_window = NULL;
+	EXPECT_EQ(nr_windows, 0);
+	sim_run_all_work(100);
+	world_shutdown();
+}
+
+/* The worker has just failed to get memory; that is no reason to give back later. */
+TEST(pressure_waits_for_no_backoff)
+{
+	struct shrink_control sc = { .gfp_mask = GFP_KERNEL };
+	unsigned long before;
+	unsigned int i;
+
+	world_boot(&(struct world){ .nr_cpus = nr_cpus });
+	if (pcpu_main.backend->rows_fixed)
+		test_skip("rows are fixed");
+	sim_run_all_work(100);
+	fill(1000, 1000, GFP_KERNEL);
+	sim.fail_permille = 1000;
+	sim.fail_kinds = SIM_PAGES | SIM_METADATA | SIM_SPACE | SIM_TABLES;
+	for (i = 0; i < 8; i++) {
+		sim_advance(i << 6);
+		pcpu_balance_kick(&pcpu_main, true);
+		sim_run_due_work();
+	}
+	while (sim_work_pending())
+		sim_run_all_work(100);
+	sim.fail_permille = 0;
+	free_all();
+	before = pcpu_nr_pages();
+	sim_shrinker()->scan_objects(sim_shrinker(), &sc);
+	sim_run_due_work();
+	EXPECT(pcpu_nr_pages() < before);
+	world_shutdown();
+}

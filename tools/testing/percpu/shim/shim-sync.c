@@ -523,6 +523,9 @@ bool mod_delayed_work(struct workqueue_struct *wq, struct delayed_work *dwork,
 {
 	shim_assert_unlocked("queueing work");
 	SHIM_ASSERT(dwork->work.func, "work is not initialised");
+	/* Who calls may be preempted before, and stay so for long. */
+	if (!current->preempt)
+		shim_preempt();
 	WRITE_ONCE(dwork->expires, jiffies + delay);
 	return __atomic_exchange_n(&dwork->pending, true, __ATOMIC_SEQ_CST);
 }
