@@ -374,8 +374,9 @@ bool pcpu_balance_pass(struct pcpu_allocator *pa)
 		pa->balance_shrink_at = jiffies + PCPU_IDLE_DELAY;
 	}
 	pcpu_balance_try_fill(pa);
-	if (IS_ENABLED(CONFIG_DEBUG_VM) && time_after_eq(jiffies, pa->balance_validate_at)) {
-		pcpu_validate(pa);
+	if (IS_ENABLED(CONFIG_DEBUG_VM) &&
+	    pcpu_balance_is_due(pa->balance_validate_at, PCPU_VALIDATE_EVERY)) {
+		pcpu_validate_chunks(pa);
 		pa->balance_validate_at = jiffies + PCPU_VALIDATE_EVERY;
 	}
 	return READ_ONCE(pa->reserve_rows) > pcpu_reserve_min_rows(pa) ||

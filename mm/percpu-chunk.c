@@ -901,6 +901,67 @@ void pcpu_chunk_add_new(struct pcpu_allocator *pa, struct pcpu_request *req)
 	pcpu_wake_waiters(pa);
 }
 
+/* ---- visiting all of them --------------------------------------------------- */
+
+/**
+ * pcpu_walk_begin - visit the chunks one by one
+ * @pa: the allocator
+ * @walk: the caller's; pcpu_walk_end() must follow
+ *
+ * Context: may sleep; takes the lock.
+ */
+void pcpu_walk_begin(struct pcpu_allocator *pa, struct pcpu_walk *walk)
+{
+	spin_lock_irq(&pa->lock);
+	walk->nr_boot = 0;
+	walk->at = &pa->chunks;
+	list_add(&walk->link, &pa->walks);
+	spin_unlock_irq(&pa->lock);
+}
+
+/**
+ * pcpu_walk_end - leave off
+ * @pa: the allocator
+ * @walk: the walk, at any place
+ *
+ * Context: may sleep; takes the lock.
+ */
+void pcpu_walk_end(struct pcpu_allocator *pa, struct pcpu_walk *walk)
+{
+	spin_lock_irq(&pa->lock);
+	list_del(&walk->link);
+	spin_unlock_irq(&pa->lock);
+}
+
+/**
+ * pcpu_walk_next - the next chunk: the reserved one, the first, then all others
+ * @pa: the allocator
+ * @walk: the walk
+ *
+ * Each step takes the same time, however many chunks there are.
+ *
+ * Context: under the lock.
+ * Return: the chunk, or NULL behind the last
+ */
+struct pcpu_chunk *pcpu_walk_next(struct pcpu_allocator *pa, struct pcpu_walk *walk)
+{
+	lockdep_assert_held(&pa->lock);
+
+	if (!walk->nr_boot++ && pa->reserved)
+		return pa->reserved;
+	if (walk->nr_boot <= 2) {
+		walk->nr_boot = 2;
+		return pa->first;
+	}
+	walk->nr_boot = 3;
+	if (list_is_last(walk->at, &pa->chunks))
+		return NULL;
+	walk->at = walk->at->next;
+	return list_entry(walk->at, struct pcpu_chunk, link);
+}
+
+/* ---- chunks that go ---------------------------------------------------------- */
+
 /* Who was here last goes on behind the chunk before. */
 static void pcpu_walks_leave(struct pcpu_allocator *pa, const struct pcpu_chunk *chunk)
 {

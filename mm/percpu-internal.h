@@ -948,6 +948,22 @@ unsigned int pcpu_chunk_give_back(struct pcpu_allocator *pa, unsigned int keep_r
 bool pcpu_chunk_retire_spare(struct pcpu_allocator *pa, unsigned int keep_chunks);
 
 /**
+ * struct pcpu_walk - a place among the chunks, which come and go
+ * @link: L: on pcpu_allocator.walks
+ * @at: L: the chunk that was visited last, or where it was; or the head of the list
+ * @nr_boot: L: how far it got with the boot chunks
+ */
+struct pcpu_walk {
+	struct list_head link;
+	struct list_head *at;
+	unsigned int nr_boot;
+};
+
+void pcpu_walk_begin(struct pcpu_allocator *pa, struct pcpu_walk *walk);
+void pcpu_walk_end(struct pcpu_allocator *pa, struct pcpu_walk *walk);
+struct pcpu_chunk *pcpu_walk_next(struct pcpu_allocator *pa, struct pcpu_walk *walk);
+
+/**
  * pcpu_request_init - set what a request needs to be served from chunks
  * @req: the request
  * @want: what it is for, or NULL for rows and chunks alone
@@ -1391,23 +1407,6 @@ static inline bool pcpu_kasan_may_free(const struct pcpu_allocator *pa,
 /* ---- figures for debugfs (percpu-stats.c, percpu-sizes.c) -------------------- */
 
 /**
- * struct pcpu_walk - a place among the chunks, which come and go
- * @link: L: on pcpu_allocator.walks
- * @at: L: the chunk that was visited last, or where it was; or the head of the list
- * @nr_boot: L: how far it got with the boot chunks
- */
-struct pcpu_walk {
-	struct list_head link;
-	struct list_head *at;
-	unsigned int nr_boot;
-};
-
-void pcpu_walk_begin(struct pcpu_allocator *pa, struct pcpu_walk *walk);
-void pcpu_walk_end(struct pcpu_allocator *pa, struct pcpu_walk *walk);
-struct pcpu_chunk *pcpu_walk_next(struct pcpu_allocator *pa, struct pcpu_walk *walk,
-				  const char **label);
-
-/**
  * enum pcpu_size_event - what is counted for each size
  * @PCPU_SIZE_HIT: a request was served from what is at hand; comes from the bins
  * @PCPU_SIZE_MISS: a request was served by the chunks
@@ -1450,8 +1449,14 @@ static inline bool pcpu_should_fail(const struct pcpu_want *want)
 /* percpu-validate.c */
 #if defined(CONFIG_DEBUG_VM) || IS_ENABLED(CONFIG_KUNIT)
 unsigned int pcpu_validate(struct pcpu_allocator *pa);
+unsigned int pcpu_validate_chunks(struct pcpu_allocator *pa);
 #else
 static inline unsigned int pcpu_validate(struct pcpu_allocator *pa)
+{
+	return 0;
+}
+
+static inline unsigned int pcpu_validate_chunks(struct pcpu_allocator *pa)
 {
 	return 0;
 }

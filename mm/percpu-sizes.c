@@ -180,10 +180,9 @@ static bool pcpu_table_copy_chunk(struct pcpu_allocator *pa, struct pcpu_size_ta
 				  struct pcpu_walk *walk, struct pcpu_area_map *map)
 {
 	const struct pcpu_chunk *chunk;
-	const char *label;
 
 	spin_lock_irq(&pa->lock);
-	chunk = pcpu_walk_next(pa, walk, &label);
+	chunk = pcpu_walk_next(pa, walk);
 	if (chunk) {
 		*map = chunk->map;
 		/* Racy: owners make areas live, and free them, all the time. */

@@ -303,76 +303,16 @@ static int pcpu_show_view(struct seq_file *m, const struct pcpu_view *view)
 
 /* ---- the file ----------------------------------------------------------------- */
 
-/**
- * pcpu_walk_begin - visit the chunks one by one
- * @pa: the allocator
- * @walk: the caller's; pcpu_walk_end() must follow
- *
- * Context: may sleep; takes the lock.
- */
-void pcpu_walk_begin(struct pcpu_allocator *pa, struct pcpu_walk *walk)
+static const char *pcpu_chunk_label(const struct pcpu_allocator *pa,
+				    const struct pcpu_chunk *chunk)
 {
-	spin_lock_irq(&pa->lock);
-	walk->nr_boot = 0;
-	walk->at = &pa->chunks;
-	list_add(&walk->link, &pa->walks);
-	spin_unlock_irq(&pa->lock);
-}
-
-/**
- * pcpu_walk_end - leave off
- * @pa: the allocator
- * @walk: the walk, at any place
- *
- * Context: may sleep; takes the lock.
- */
-void pcpu_walk_end(struct pcpu_allocator *pa, struct pcpu_walk *walk)
-{
-	spin_lock_irq(&pa->lock);
-	list_del(&walk->link);
-	spin_unlock_irq(&pa->lock);
-}
-
-static const char *pcpu_chunk_label(const struct pcpu_chunk *chunk)
-{
+	if (chunk == pa->reserved)
+		return "Chunk: <- Reserved Chunk";
+	if (chunk == pa->first)
+		return "Chunk: <- First Chunk";
 	if (chunk->nr_rows_in[PCPU_ROW_ABSENT] == chunk->nr_rows)
 		return "Chunk (spare):";
 	return chunk->nr_rows_in[PCPU_ROW_ABSENT] ? "Chunk (partial):" : "Chunk:";
-}
-
-/**
- * pcpu_walk_next - the next chunk: the reserved one, the first, then all others
- * @pa: the allocator
- * @walk: the walk
- * @label: set to what kind of chunk it is
- *
- * Each step takes the same time, however many chunks there are.
- *
- * Context: under the lock.
- * Return: the chunk, or NULL behind the last
- */
-struct pcpu_chunk *pcpu_walk_next(struct pcpu_allocator *pa, struct pcpu_walk *walk,
-				  const char **label)
-{
-	struct pcpu_chunk *chunk;
-
-	lockdep_assert_held(&pa->lock);
-
-	*label = "Chunk: <- Reserved Chunk";
-	if (!walk->nr_boot++ && pa->reserved)
-		return pa->reserved;
-	*label = "Chunk: <- First Chunk";
-	if (walk->nr_boot <= 2) {
-		walk->nr_boot = 2;
-		return pa->first;
-	}
-	walk->nr_boot = 3;
-	if (list_is_last(walk->at, &pa->chunks))
-		return NULL;
-	walk->at = walk->at->next;
-	chunk = list_entry(walk->at, struct pcpu_chunk, link);
-	*label = pcpu_chunk_label(chunk);
-	return chunk;
 }
 
 static bool pcpu_view_load(struct pcpu_allocator *pa, struct pcpu_view *view)
@@ -381,8 +321,9 @@ static bool pcpu_view_load(struct pcpu_allocator *pa, struct pcpu_view *view)
 	struct pcpu_chunk *copy = &view->chunk;
 
 	spin_lock_irq(&pa->lock);
-	chunk = pcpu_walk_next(pa, &view->walk, &view->label);
+	chunk = pcpu_walk_next(pa, &view->walk);
 	if (chunk) {
+		view->label = pcpu_chunk_label(pa, chunk);
 		*copy = *chunk;
 		bitmap_copy(view->busy, chunk->map.busy, chunk->map.nr_slots);
 		/* Racy: owners make areas live, and free them, all the time. */

@@ -260,6 +260,38 @@ static void pcpu_check_fit_lists(struct pcpu_check *check)
 		    check->nr_listed_rows);
 }
 
+static unsigned int pcpu_check_result(const struct pcpu_check *check)
+{
+	WARN_ONCE(check->nr_broken, "percpu: %u invariants broken\n", check->nr_broken);
+	return check->nr_broken;
+}
+
+/**
+ * pcpu_validate_chunks - check the invariants of each chunk for itself
+ * @pa: the allocator
+ *
+ * Context: may sleep; takes the lock for one chunk at a time.
+ * Return: the number of broken invariants
+ */
+unsigned int pcpu_validate_chunks(struct pcpu_allocator *pa)
+{
+	struct pcpu_check check = { .pa = pa };
+	struct pcpu_chunk *chunk;
+	struct pcpu_walk walk;
+
+	pcpu_walk_begin(pa, &walk);
+	do {
+		spin_lock_irq(&pa->lock);
+		chunk = pcpu_walk_next(pa, &walk);
+		if (chunk)
+			pcpu_check_chunk(&check, chunk);
+		spin_unlock_irq(&pa->lock);
+		cond_resched();
+	} while (chunk);
+	pcpu_walk_end(pa, &walk);
+	return pcpu_check_result(&check);
+}
+
 /**
  * pcpu_validate - check all invariants of an allocator
  * @pa: the allocator
@@ -283,8 +315,6 @@ unsigned int pcpu_validate(struct pcpu_allocator *pa)
 	pcpu_check_sums(&check);
 	pcpu_check_fit_lists(&check);
 	spin_unlock_irqrestore(&pa->lock, flags);
-
-	WARN_ONCE(check.nr_broken, "percpu: %u invariants broken\n", check.nr_broken);
-	return check.nr_broken;
+	return pcpu_check_result(&check);
 }
 EXPORT_SYMBOL_IF_KUNIT(pcpu_validate);

@@ -378,11 +378,10 @@ static unsigned int nr_walked;
 static void walk_on(struct pcpu_walk *walk, unsigned int max)
 {
 	struct pcpu_chunk *chunk;
-	const char *label;
 
 	while (max) {
 		spin_lock_irq(&pcpu_main.lock);
-		chunk = pcpu_walk_next(&pcpu_main, walk, &label);
+		chunk = pcpu_walk_next(&pcpu_main, walk);
 		spin_unlock_irq(&pcpu_main.lock);
 		if (!chunk)
 			return;
