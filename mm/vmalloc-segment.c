@@ -661,6 +661,9 @@ static noinline bool take_from_node(struct vmap_node *vn, const struct vmap_requ
 					take_room(seg, req, at, place->nr, va);
 					return true;
 				}
+				/* Its bound stands: let others be looked at. */
+				if (place->align > 1 && bins->bin[bin].prev != &seg->link)
+					list_move_tail(&seg->link, &bins->bin[bin]);
 			}
 			if (!--tries)
 				break;

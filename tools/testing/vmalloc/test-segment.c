@@ -241,3 +241,37 @@ TEST(segment_memory)
 		sim_cache_objects("vmap_segment") * sizeof(struct vmap_segment);
 	EXPECT(bytes / nr <= sizeof(struct vmap_area) + 4);
 }
+
+/*
+ * Kernel stacks: of one size and aligned to it.  One in ten is short-lived, and of 1000
+ * that are replaced one is another.  Segments with room are found, wherever they are in
+ * their bin: a segment for each that lives on is too many.
+ */
+TEST(segment_aligned_areas_reuse_room)
+{
+	struct vmap_request req = {
+		.size_bytes = 5 * PAGE_SIZE, .align_bytes = 4 * PAGE_SIZE, .node = NUMA_NO_NODE,
+		.gfp = GFP_KERNEL,
+	};
+	unsigned long live[2000], filled, i;
+	unsigned int at;
+
+	world_boot(1, 64 * GIB * (PAGE_SIZE >> 12));
+	req.start = VMALLOC_START;
+	req.end = VMALLOC_END;
+	for (i = 0; i < ARRAY_SIZE(live); i++)
+		live[i] = vmap_space_alloc(&req)->va_start;
+	filled = nr_segments();
+	for (i = 0; i < 400000; i++) {
+		at = sim_below(1000) ? sim_below(ARRAY_SIZE(live) / 10) :
+				       sim_below(ARRAY_SIZE(live));
+		vmap_space_free(vmap_space_unlink(live[at]));
+		live[at] = vmap_space_alloc(&req)->va_start;
+		sim_run_work();
+	}
+	SHIM_ASSERT(nr_segments() <= 3 * filled, "%lu segments were enough, now there are %lu",
+		    filled, nr_segments());
+	for (i = 0; i < ARRAY_SIZE(live); i++)
+		vmap_space_free(vmap_space_unlink(live[i]));
+	world_shutdown();
+}
