@@ -500,6 +500,9 @@ static struct vm_struct *vmalloc_get_area(const struct vmalloc_request *req,
 	struct vm_struct *vm;
 	size_t behind = 0;
 
+	/* Rounded up, it wrapped around. */
+	if (!nr)
+		return NULL;
 	if (nr <= VM_INLINE_PAGES)
 		behind = nr * sizeof(struct page *);
 	vm = kmalloc_node(sizeof(*vm) + behind, req->gfp.meta, req->node);

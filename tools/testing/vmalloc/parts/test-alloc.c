@@ -196,6 +196,16 @@ static void test_areas(void)
 	settle();
 }
 
+/* With more memory than address space, the size may wrap around when it is rounded up. */
+static void test_wrap(unsigned long flags)
+{
+	shim_totalram = ~0UL >> PAGE_SHIFT;
+	assert(!__vmalloc_node_range_noprof(~0UL - 10, 1, VMALLOC_START, VMALLOC_END, GFP_KERNEL,
+					    PAGE_KERNEL, flags, NUMA_NO_NODE, NULL));
+	shim_totalram = 8192;
+	settle();
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int nr_failed;
@@ -207,6 +217,8 @@ int main(int argc, char **argv)
 	nr_failed = test_failures(0) + test_failures(VM_ALLOW_HUGE_VMAP);
 	test_vrealloc();
 	test_areas();
+	test_wrap(0);
+	test_wrap(VM_ALLOW_HUGE_VMAP);
 	printf("alloc: %zu masks, %u requests failed\n", ARRAY_SIZE(masks), nr_failed);
 	assert(nr_failed > 100);
 	return 0;

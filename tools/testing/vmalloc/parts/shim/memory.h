@@ -165,7 +165,8 @@ static long shim_nr_vmalloc[2][3];	/* NR_VMALLOC by node and cgroup */
 #define page_to_nid(page)	((page)->node)
 #define page_to_pfn(page)	((unsigned long)((page) - mem_map))
 #define page_address(page)	((void *)((page_to_pfn(page) + 1) << PAGE_SHIFT))
-#define totalram_pages()	8192UL
+static unsigned long shim_totalram = 8192;
+#define totalram_pages()	shim_totalram
 #define split_page(page, order)	((void)0)
 enum { NR_VMALLOC };
 
