@@ -15,11 +15,12 @@
  * Of each row it is known how many slots are free at its two ends and in all of
  * it, and a bound for the longest free run before the one at its end.  The bound is
  * raised when slots are given back, to what their run then is.  When slots are taken
- * it is lowered only as far as can be told without a look at the bits; the search
- * that it misleads for that reason lowers it.  So for each area that is taken
- * there is at most one search in vain, and nothing is kept up to date that
- * nobody asks for.  Where memory grows areas come from the runs at the ends of rows,
- * without a search, and the bound is right: it is what alignment has left over.
+ * it is lowered only as far as can be told without a look at the bits: by the sum of
+ * what is free and, when the area is so large that it was taken out of the longest run,
+ * by the grains, see below.  The search that it misleads nevertheless lowers it.  So for
+ * each area that is taken there is at most one search in vain, and little is kept up
+ * to date that nobody asks for.  Where memory grows areas come from the runs at the ends
+ * of rows, without a search, and the bound is right: it is what alignment has left over.
  *
  * A word for each row tells which of its grains, of a 32nd or 64th of a row, are
  * free throughout.  A free run that is not short has some of these inside, and
@@ -66,6 +67,9 @@ void pcpu_area_init(struct pcpu_area_map *map, unsigned int nr_slots, void *stor
 	map->lengths = (u8 *)(map->room + nr_slots / PCPU_ROW_SLOTS);
 	bitmap_fill(map->busy, nr_slots);
 }
+
+/* An area is large among free runs of so many times its length, and less. */
+#define PCPU_LARGE_SHARE	4
 
 /* ---- opening and closing --------------------------------------------------------- */
 
@@ -138,6 +142,20 @@ static void pcpu_room_add(struct pcpu_area_map *map, unsigned int start, unsigne
 	room->bound_slots = min(room->bound_slots, room->free_slots - room->tail_slots);
 }
 
+/*
+ * What the grains tell of the longest run before the tail, which is not all of the row: it
+ * has parts of grains at both ends.  A step for each grain of it.
+ */
+static unsigned int pcpu_grains_bound(const struct pcpu_room *room)
+{
+	unsigned long grains = room->grains << room->tail_slots / PCPU_GRAIN_SLOTS;
+	unsigned int nr = 2;
+
+	for (; grains; grains &= grains << 1)
+		nr++;
+	return nr * PCPU_GRAIN_SLOTS - 2;
+}
+
 /* [from, to) of a row, whose tail begins at or before @from or behind @to, is busy now. */
 static void pcpu_room_cut(struct pcpu_room *room, unsigned int from, unsigned int to)
 {
@@ -150,6 +168,9 @@ static void pcpu_room_cut(struct pcpu_room *room, unsigned int from, unsigned in
 		/* What is left of it before the slots is a run as others are. */
 		room->bound_slots = max(room->bound_slots, from - tail);
 		room->tail_slots = PCPU_ROW_SLOTS - to;
+	} else if ((to - from) * PCPU_LARGE_SHARE > room->bound_slots) {
+		/* Of what was the longest run, most likely. */
+		room->bound_slots = min(room->bound_slots, pcpu_grains_bound(room));
 	}
 	room->bound_slots = min(room->bound_slots, room->free_slots - room->tail_slots);
 }
@@ -269,6 +290,10 @@ static unsigned int pcpu_scan_row(struct pcpu_area_map *map, unsigned int start,
 		unsigned long busy = map->busy[BIT_WORD(base)];
 		unsigned int to;
 
+		if (!~busy && from == base) {
+			from += PCPU_WORD_SLOTS;
+			continue;
+		}
 		if (!busy)
 			continue;
 		to = base + __ffs(busy);
@@ -387,7 +412,7 @@ static noinline unsigned int pcpu_find_inside(struct pcpu_area_map *map, unsigne
 	else
 		at = pcpu_scan_aligned(map, start, fit, &bound_slots);
 	if (at == PCPU_NONE)
-		room->bound_slots = min(room->bound_slots, bound_slots);
+		room->bound_slots = min3(room->bound_slots, bound_slots, pcpu_grains_bound(room));
 	return at;
 }
 

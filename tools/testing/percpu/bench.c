@@ -250,6 +250,7 @@ int main(int argc, char **argv)
 		for (i = 0; i < (pattern->nr_left ?: pattern->nr_operations); i++)
 			EXPECT(objects[i]);
 	}
-	printf("operations %u chunks %u\n", pattern->nr_operations, pcpu_main.nr_chunks + 1);
+	printf("operations %u rows %u chunks %u\n", pattern->nr_operations,
+	       pcpu_main.nr_rows_in[PCPU_ROW_PRESENT], pcpu_main.nr_chunks + 1);
 	return 0;
 }

@@ -369,6 +369,25 @@ TEST(area_open_close)
 	twin_exit(&twin);
 }
 
+/*
+ * Two runs, and most of each is taken.  No search is needed to see that the two that are
+ * left are not one.
+ */
+TEST(area_large_take_lowers_bound)
+{
+	const unsigned int run = BLOCK_SLOTS / 4, large = run / 4 * 3;
+
+	twin_init(&twin, BLOCK_SLOTS);
+	twin_open(&twin, 0, run);
+	twin_open(&twin, 2 * run, run);
+	EXPECT_EQ(twin.map.room[0].bound_slots, run);
+	pcpu_area_take(&twin.map, 0, large, large);
+	pcpu_area_take(&twin.map, 2 * run, large, large);
+	EXPECT(twin.map.room[0].bound_slots >= run - large);
+	EXPECT(twin.map.room[0].bound_slots < run - large + 2 * PCPU_GRAIN_SLOTS);
+	twin_exit(&twin);
+}
+
 /* A claim at each slot of a map: only live starts give a length. */
 TEST(area_claim_each_slot)
 {

@@ -152,7 +152,8 @@ static unsigned int rows_with_bound(unsigned int bound_slots)
  */
 TEST(misled_search_is_bounded)
 {
-	static void __percpu *large[1600], *middle[ARRAY_SIZE(large) / 2];
+	const unsigned int misled_slots = 2 * PCPU_GRAIN_SLOTS - 2;
+	static void __percpu *large[1600], *small[ARRAY_SIZE(large) * 4];
 	unsigned int i, nr_before, nr_after;
 
 	if (PAGE_SIZE != SZ_4K)
@@ -167,21 +168,22 @@ TEST(misled_search_is_bounded)
 		free_percpu(large[i]);
 		large[i] = NULL;
 	}
-	for (i = 0; i < ARRAY_SIZE(middle); i++)
-		middle[i] = __alloc_percpu_gfp(800, 1024, GFP_KERNEL);
+	/* They leave 4 slots each, which are no whole grain: these say no more. */
+	for (i = 0; i < ARRAY_SIZE(small); i++)
+		small[i] = __alloc_percpu_gfp(112, 128, GFP_KERNEL);
 
-	nr_before = rows_with_bound(112);
+	nr_before = rows_with_bound(misled_slots);
 	EXPECT(nr_before > 200);
-	objects[0].ptr = __alloc_percpu_gfp(400, 4, GFP_KERNEL);
-	nr_after = rows_with_bound(112);
+	objects[0].ptr = __alloc_percpu_gfp(96, 4, GFP_KERNEL);
+	nr_after = rows_with_bound(misled_slots);
 	/* Once more where a chunk had to be built. */
 	EXPECT(nr_after + (pcpu_main.backend->rows_fixed ? 128 : 64) >= nr_before);
 	/* A chunk that came with its pages may have had better room. */
 	EXPECT(nr_after < nr_before || pcpu_main.backend->rows_fixed);
 
 	free_percpu(objects[0].ptr);
-	for (i = 0; i < ARRAY_SIZE(middle); i++)
-		free_percpu(middle[i]);
+	for (i = 0; i < ARRAY_SIZE(small); i++)
+		free_percpu(small[i]);
 	for (i = 0; i < ARRAY_SIZE(large); i++)
 		free_percpu(large[i]);
 	world_shutdown();
