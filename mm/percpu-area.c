@@ -157,7 +157,8 @@ static unsigned int pcpu_grains_bound(const struct pcpu_room *room)
 }
 
 /* [from, to) of a row, whose tail begins at or before @from or behind @to, is busy now. */
-static void pcpu_room_cut(struct pcpu_room *room, unsigned int from, unsigned int to)
+static __always_inline void pcpu_room_cut(struct pcpu_room *room, unsigned int from,
+					  unsigned int to)
 {
 	unsigned int tail = PCPU_ROW_SLOTS - room->tail_slots;
 
@@ -196,14 +197,8 @@ void pcpu_area_open(struct pcpu_area_map *map, unsigned int slot, unsigned int n
 	} while (slot < end);
 }
 
-/**
- * pcpu_area_close - make slots unavailable
- * @map: the map
- * @slot: the first of them
- * @nr: how many, not 0; in each row all of them are free, or the row has no
- *	free slots
- */
-void pcpu_area_close(struct pcpu_area_map *map, unsigned int slot, unsigned int nr)
+static __always_inline void pcpu_close(struct pcpu_area_map *map, unsigned int slot,
+				       unsigned int nr)
 {
 	struct pcpu_room *room = &map->room[slot / PCPU_ROW_SLOTS];
 	unsigned int from = slot % PCPU_ROW_SLOTS, to;
@@ -217,6 +212,18 @@ void pcpu_area_close(struct pcpu_area_map *map, unsigned int slot, unsigned int 
 		from = 0;
 		room++;
 	} while (nr);
+}
+
+/**
+ * pcpu_area_close - make slots unavailable
+ * @map: the map
+ * @slot: the first of them
+ * @nr: how many, not 0; in each row all of them are free, or the row has no
+ *	free slots
+ */
+void pcpu_area_close(struct pcpu_area_map *map, unsigned int slot, unsigned int nr)
+{
+	pcpu_close(map, slot, nr);
 }
 
 /* ---- search --------------------------------------------------------------------- */
@@ -562,7 +569,7 @@ unsigned int pcpu_area_take(struct pcpu_area_map *map, unsigned int slot, unsign
 {
 	unsigned int end = slot + nr, nr_areas = 0;
 
-	pcpu_area_close(map, slot, nr);
+	pcpu_close(map, slot, nr);
 	if (likely(nr == length)) {
 		pcpu_length_write(map, slot, length);
 		return 1;

@@ -255,18 +255,12 @@ static void pcpu_bin_fold_hits(struct pcpu_bin *bin)
 		pcpu_size_count(READ_ONCE(bin->nr_slots), PCPU_SIZE_HIT, nr_new);
 }
 
-/* Make a bin that of another size; only after some patience if it is in use. */
-static struct pcpu_bin *pcpu_bin_claim(struct pcpu_allocator *pa, struct pcpu_bin *bin,
-				       unsigned int nr_slots)
+/* Make a bin that of another size. */
+static noinline struct pcpu_bin *pcpu_bin_claim(struct pcpu_allocator *pa, struct pcpu_bin *bin,
+						unsigned int nr_slots)
 {
-	if (pcpu_bin_in_use(bin)) {
-		unsigned int nr = READ_ONCE(bin->nr_conflicts) + 1;
-
-		WRITE_ONCE(bin->nr_conflicts, nr);
-		if (nr < PCPU_BIN_PATIENCE)
-			return NULL;
+	if (pcpu_bin_in_use(bin))
 		pcpu_bin_drain(pa, bin);
-	}
 	pcpu_bin_fold_hits(bin);
 	WRITE_ONCE(bin->nr_conflicts, 0);
 	WRITE_ONCE(bin->nr_misses, 0);
@@ -274,9 +268,22 @@ static struct pcpu_bin *pcpu_bin_claim(struct pcpu_allocator *pa, struct pcpu_bi
 	return bin;
 }
 
-/* The bin of a size in a cache; one is made its own if it has none. */
-static struct pcpu_bin *pcpu_bin_search(struct pcpu_allocator *pa, struct pcpu_cache *cache,
-					unsigned int nr_slots)
+/* Is a bin that is in use wanted for other sizes often enough? */
+static __always_inline bool pcpu_bin_yields(struct pcpu_bin *bin)
+{
+	unsigned int nr = READ_ONCE(bin->nr_conflicts) + 1;
+
+	WRITE_ONCE(bin->nr_conflicts, nr);
+	return nr >= PCPU_BIN_PATIENCE;
+}
+
+/*
+ * The bin of a size in a cache; one is made its own if it has none, but only after some
+ * patience if both it may have are in use.  Sizes that seldom recur come here in vain.
+ */
+static __always_inline struct pcpu_bin *pcpu_bin_search(struct pcpu_allocator *pa,
+							struct pcpu_cache *cache,
+							unsigned int nr_slots)
 {
 	unsigned int index = hash_32(nr_slots, PCPU_CACHE_BIN_BITS);
 	struct pcpu_bin *bin = &cache->bin[index], *other = &cache->bin[index ^ 1];
@@ -285,8 +292,12 @@ static struct pcpu_bin *pcpu_bin_search(struct pcpu_allocator *pa, struct pcpu_c
 		return bin;
 	if (READ_ONCE(other->nr_slots) == nr_slots)
 		return other;
-	if (pcpu_bin_in_use(bin) && !pcpu_bin_in_use(other))
-		bin = other;
+	if (likely(pcpu_bin_in_use(bin))) {
+		if (!pcpu_bin_in_use(other))
+			bin = other;
+		else if (likely(!pcpu_bin_yields(bin)))
+			return NULL;
+	}
 	return pcpu_bin_claim(pa, bin, nr_slots);
 }
 
@@ -415,6 +426,23 @@ static bool pcpu_depot_serve(struct pcpu_allocator *pa, struct pcpu_request *req
 
 /* ---- what the layers above call ------------------------------------------------- */
 
+/* Put an area into the bin of its size; false if there is no room. */
+static noinline bool pcpu_bin_put(struct pcpu_allocator *pa, struct pcpu_bin *bin,
+				  struct pcpu_area area, bool may_spill)
+{
+	unsigned int top;
+
+	if (!pcpu_bin_has_room(pa, bin, pcpu_slots_to_bytes(area.nr_slots))) {
+		top = min(READ_ONCE(bin->top), PCPU_CACHE_DEPTH);
+		if (!may_spill || top <= PCPU_SPILL_AREAS)
+			return false;
+		WRITE_ONCE(bin->top, top - PCPU_SPILL_AREAS);
+		pcpu_size_count(area.nr_slots, PCPU_SIZE_SPILL, 1);
+		pcpu_depot_give(pa, bin, top - PCPU_SPILL_AREAS, area.nr_slots);
+	}
+	return pcpu_bin_push(bin, pcpu_area_addr(&area));
+}
+
 /**
  * pcpu_cache_put_slow - pcpu_cache_put() where it is not all that simple
  * @pa: the allocator
@@ -426,23 +454,13 @@ static bool pcpu_depot_serve(struct pcpu_allocator *pa, struct pcpu_request *req
  */
 bool pcpu_cache_put_slow(struct pcpu_allocator *pa, struct pcpu_area area, bool may_spill)
 {
-	unsigned int size_bytes = pcpu_slots_to_bytes(area.nr_slots), top;
 	struct pcpu_bin *bin;
 
-	if (size_bytes > READ_ONCE(pa->cache_max_bytes) || area.chunk == pa->reserved)
+	if (pcpu_slots_to_bytes(area.nr_slots) > READ_ONCE(pa->cache_max_bytes) ||
+	    area.chunk == pa->reserved)
 		return false;
 	bin = pcpu_bin_search(pa, raw_cpu_ptr(&pcpu_caches), area.nr_slots);
-	if (!bin)
-		return false;
-	if (!pcpu_bin_has_room(pa, bin, size_bytes)) {
-		top = min(READ_ONCE(bin->top), PCPU_CACHE_DEPTH);
-		if (!may_spill || top <= PCPU_SPILL_AREAS)
-			return false;
-		WRITE_ONCE(bin->top, top - PCPU_SPILL_AREAS);
-		pcpu_size_count(area.nr_slots, PCPU_SIZE_SPILL, 1);
-		pcpu_depot_give(pa, bin, top - PCPU_SPILL_AREAS, area.nr_slots);
-	}
-	return pcpu_bin_push(bin, pcpu_area_addr(&area));
+	return bin && pcpu_bin_put(pa, bin, area, may_spill);
 }
 
 /* Put areas [@first, @nr) of a run at hand, so that the lowest is handed out first. */

@@ -111,23 +111,32 @@ static void pcpu_count_empty_row(struct pcpu_allocator *pa, struct pcpu_chunk *c
 		pcpu_relist_grow(pa, chunk);
 }
 
-static void pcpu_move_row(struct pcpu_allocator *pa, struct pcpu_row *row, unsigned int old,
-			  unsigned int class)
+/* Put a row onto the list of another class than it was on. */
+static noinline void pcpu_move_row(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+				   struct pcpu_row *row, unsigned int class)
 {
-	if (old) {
-		/* Both are the head if it is the last one. */
-		if (row->fit_link.next == row->fit_link.prev)
-			__clear_bit(old, pa->fit_mask);
-		__list_del_entry(&row->fit_link);
+	unsigned int old = row->fit_class;
+
+	row->fit_class = class;
+	if (likely(chunk != pa->reserved)) {
+		if (old) {
+			/* Both are the head if it is the last one. */
+			if (row->fit_link.next == row->fit_link.prev)
+				__clear_bit(old, pa->fit_mask);
+			__list_del_entry(&row->fit_link);
+		}
+		/* What was touched last is used first, but rows that came empty in order. */
+		if (class == PCPU_FIT_EMPTY && !old)
+			list_add_tail(&row->fit_link, &pa->fit[class]);
+		else if (class)
+			list_add(&row->fit_link, &pa->fit[class]);
+		if (class)
+			__set_bit(class, pa->fit_mask);
 	}
-	if (!class)
-		return;
-	/* What was touched last is used first, but rows that came empty in order. */
-	if (class == PCPU_FIT_EMPTY && !old)
-		list_add_tail(&row->fit_link, &pa->fit[class]);
-	else
-		list_add(&row->fit_link, &pa->fit[class]);
-	__set_bit(class, pa->fit_mask);
+	if (old == PCPU_FIT_EMPTY)
+		pcpu_count_empty_row(pa, chunk, -1);
+	else if (class == PCPU_FIT_EMPTY)
+		pcpu_count_empty_row(pa, chunk, 1);
 }
 
 static __always_inline void pcpu_relist_row(struct pcpu_allocator *pa,
@@ -135,40 +144,27 @@ static __always_inline void pcpu_relist_row(struct pcpu_allocator *pa,
 {
 	struct pcpu_row *row = &chunk->rows[index];
 	unsigned int class = pcpu_row_fit_class(&chunk->map, index);
-	unsigned int old = row->fit_class;
 
-	if (class == old)
-		return;
-	row->fit_class = class;
-	if (likely(chunk != pa->reserved))
-		pcpu_move_row(pa, row, old, class);
-	if (old == PCPU_FIT_EMPTY)
-		pcpu_count_empty_row(pa, chunk, -1);
-	else if (class == PCPU_FIT_EMPTY)
-		pcpu_count_empty_row(pa, chunk, 1);
+	if (class != row->fit_class)
+		pcpu_move_row(pa, chunk, row, class);
 }
 
-static noinline void pcpu_relist_rows(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
-				      unsigned int index, unsigned int last)
-{
-	lockdep_assert_held(&pa->lock);
-
-	do {
-		pcpu_relist_row(pa, chunk, index);
-	} while (index++ < last);
-}
-
-/* After any change of the area map in [slot, slot + nr), or of what it tells of them. */
-static void pcpu_relist_slots(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
-			      unsigned int slot, unsigned int nr)
+/* After any change of the area map in [slot, slot + nr). */
+static __always_inline void pcpu_relist_slots(struct pcpu_allocator *pa,
+					      struct pcpu_chunk *chunk,
+					      unsigned int slot, unsigned int nr)
 {
 	unsigned int index = slot / PCPU_ROW_SLOTS, last = (slot + nr - 1) / PCPU_ROW_SLOTS;
+
+	lockdep_assert_held(&pa->lock);
 
 	/* Runs that begin in the row before reach into this one's first. */
 	if (slot % PCPU_ROW_SLOTS <= chunk->map.room[index].head_slots && index &&
 	    chunk->map.room[index - 1].tail_slots)
 		index--;
-	pcpu_relist_rows(pa, chunk, index, last);
+	do {
+		pcpu_relist_row(pa, chunk, index);
+	} while (index++ < last);
 }
 
 static void pcpu_relist_chunk(struct pcpu_allocator *pa, struct pcpu_chunk *chunk)
@@ -244,7 +240,7 @@ static __always_inline bool pcpu_take_in_row(struct pcpu_allocator *pa,
 		pcpu_area_commit(pa, req, chunk, slot);
 	/* The search may have found out that it promised too much. */
 	else if (chunk->map.room[row->index].bound_slots != bound_slots)
-		pcpu_relist_rows(pa, chunk, row->index, row->index);
+		pcpu_relist_row(pa, chunk, row->index);
 	return slot != PCPU_NONE;
 }
 
