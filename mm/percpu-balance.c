@@ -278,6 +278,7 @@ static bool pcpu_balance_add_missed(struct pcpu_allocator *pa)
 	spin_lock_irqsave(&pa->lock, flags);
 	missed = pa->missed;
 	pa->missed = (struct pcpu_want){};
+	missed.gfp = PCPU_BALANCE_GFP;
 	spin_unlock_irqrestore(&pa->lock, flags);
 	if (!missed.size_bytes)
 		return true;

@@ -230,7 +230,6 @@ static __always_inline bool pcpu_take_in_row(struct pcpu_allocator *pa,
 {
 	struct pcpu_chunk *chunk = pcpu_row_chunk(row);
 	unsigned int index = row->index, slot = PCPU_NONE;
-	unsigned int bound_slots = chunk->map.room[index].bound_slots;
 
 	if (req->run_slots > PCPU_ROW_SLOTS)
 		index = pcpu_run_begin(&chunk->map, index);
@@ -238,8 +237,8 @@ static __always_inline bool pcpu_take_in_row(struct pcpu_allocator *pa,
 		slot = pcpu_area_find_in(&chunk->map, index, req->run_slots, req->align_slots);
 	if (slot != PCPU_NONE)
 		pcpu_area_commit(pa, req, chunk, slot);
-	/* The search may have found out that it promised too much. */
-	else if (chunk->map.room[row->index].bound_slots != bound_slots)
+	else
+		/* The search may have found out that it promised too much. */
 		pcpu_relist_row(pa, chunk, row->index);
 	return slot != PCPU_NONE;
 }
@@ -266,8 +265,8 @@ static __always_inline bool pcpu_take_in_class(struct pcpu_allocator *pa,
  * is after that.  No class is searched to its end, so the number of chunks, rows and
  * areas does not matter; what is missed for that is found room for elsewhere.
  */
-static bool pcpu_take_from(struct pcpu_allocator *pa, struct pcpu_request *req,
-			   unsigned int class, unsigned int nr_left)
+static __always_inline bool pcpu_take_from(struct pcpu_allocator *pa, struct pcpu_request *req,
+					   unsigned int class, unsigned int nr_left)
 {
 	unsigned int doubtful = pcpu_fit_class(req->run_slots + req->align_slots - 1);
 
@@ -285,7 +284,7 @@ static bool pcpu_take_from(struct pcpu_allocator *pa, struct pcpu_request *req,
 }
 
 /* Where the longest run is what such an area leaves behind, among others of its alignment. */
-static bool pcpu_take_present(struct pcpu_allocator *pa, struct pcpu_request *req)
+static noinline bool pcpu_take_present(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
 	return pcpu_take_from(pa, req, pcpu_fit_class(ALIGN(req->run_slots, req->align_slots)),
 			      PCPU_DOUBTFUL_MISSES);
@@ -1036,12 +1035,24 @@ enum pcpu_step {
 	PCPU_STEP_FAIL,
 };
 
-/*
- * One hold of the lock: take what can be taken, or say what is missing; @looks at
- * present room.
- */
+/* Changes whenever there may be more present room. */
+static u64 pcpu_room_seq(const struct pcpu_allocator *pa)
+{
+	return pa->publish_seq + pa->counts.nr_dealloc;
+}
+
+/* Look at present room, unless it is what was looked at in vain before. */
+static bool pcpu_take_fresh(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	if (req->room_seq == pcpu_room_seq(pa))
+		return false;
+	req->room_seq = pcpu_room_seq(pa);
+	return pcpu_take_present(pa, req);
+}
+
+/* One hold of the lock: take what can be taken, or say what is missing. */
 static enum pcpu_step pcpu_try(struct pcpu_allocator *pa, struct pcpu_request *req,
-			       struct pcpu_place *place, bool looks)
+			       struct pcpu_place *place)
 {
 	if (req->new_chunk) {
 		pcpu_publish_chunk(pa, req->new_chunk);
@@ -1053,7 +1064,7 @@ static enum pcpu_step pcpu_try(struct pcpu_allocator *pa, struct pcpu_request *r
 		req->fail = PCPU_FAIL_RESERVED;
 		return PCPU_STEP_FAIL;
 	}
-	if ((looks && pcpu_take_present(pa, req)) || pcpu_take_spare(pa, req))
+	if (pcpu_take_fresh(pa, req) || pcpu_take_spare(pa, req))
 		return PCPU_STEP_DONE;
 	if (req->may_populate && pcpu_find_place(pa, req, place)) {
 		if (place->nr_rows > req->nr_rows)
@@ -1143,22 +1154,47 @@ unsigned int pcpu_chunk_take_run(struct pcpu_allocator *pa, struct pcpu_request 
 	return nr > 1 ? nr : 0;
 }
 
-/*
- * The rest of pcpu_chunk_alloc(), where present room was looked for a moment ago.  What
- * came since is seen after the first step, a jiffy late at most.
+/**
+ * pcpu_chunk_take - take a place in present memory
+ * @pa: the allocator
+ * @req: the request, from pcpu_request_begin() at least; on success its area is set
+ *
+ * Context: any but NMI; takes the lock.
+ * Return: true if there was room
  */
-static noinline int pcpu_chunk_alloc_slow(struct pcpu_allocator *pa, struct pcpu_request *req)
+bool pcpu_chunk_take(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	unsigned long flags;
+	bool taken;
+
+	spin_lock_irqsave(&pa->lock, flags);
+	taken = !req->want.reserved && pcpu_take_present(pa, req);
+	if (unlikely(!taken))
+		req->room_seq = pcpu_room_seq(pa);
+	spin_unlock_irqrestore(&pa->lock, flags);
+	return taken;
+}
+
+/**
+ * pcpu_chunk_make_room - serve a request for which pcpu_chunk_take() found no room
+ * @pa: the allocator
+ * @req: the request; on success its area is set, else its fail
+ *
+ * Context: as the request says.  Takes the lock, but holds none while memory
+ * is allocated or mapped.
+ * Return: 0, -ENOMEM, -EINTR after a fatal signal, or -EIO after a bug
+ */
+int pcpu_chunk_make_room(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
 	unsigned int nr_tries = 0, seq;
 	struct pcpu_place place;
-	bool looks = req->want.reserved;
 	enum pcpu_step step;
 	unsigned long flags;
 	int err;
 
-	for (;; looks = true) {
+	for (;;) {
 		spin_lock_irqsave(&pa->lock, flags);
-		step = pcpu_try(pa, req, &place, looks);
+		step = pcpu_try(pa, req, &place);
 		seq = pa->publish_seq;
 		spin_unlock_irqrestore(&pa->lock, flags);
 
@@ -1193,24 +1229,16 @@ static noinline int pcpu_chunk_alloc_slow(struct pcpu_allocator *pa, struct pcpu
 /**
  * pcpu_chunk_alloc - find or make room for a request
  * @pa: the allocator
- * @req: the request; on success its chunk and slot are set, else its fail
+ * @req: the request; on success its area is set, else its fail
  *
  * The area's memory is not zeroed.
  *
- * Context: as the request says.  Takes the lock, but holds none while memory
- * is allocated or mapped.
- * Return: 0, -ENOMEM, -EINTR after a fatal signal, or -EIO after a bug
+ * Context, return: as pcpu_chunk_make_room()
  */
 int pcpu_chunk_alloc(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
-	unsigned long flags;
-	bool taken;
-
-	spin_lock_irqsave(&pa->lock, flags);
-	taken = !req->want.reserved && pcpu_take_present(pa, req);
-	spin_unlock_irqrestore(&pa->lock, flags);
-	if (unlikely(!taken))
-		return pcpu_chunk_alloc_slow(pa, req);
+	if (unlikely(!pcpu_chunk_take(pa, req)))
+		return pcpu_chunk_make_room(pa, req);
 	/* The same request may have failed before. */
 	req->fail = PCPU_FAIL_NOT;
 	return 0;

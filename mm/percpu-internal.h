@@ -501,6 +501,7 @@ struct pcpu_want {
  * @nr_rows: rows in hand
  * @nr_pauses: times it waited for others to publish
  * @new_chunk: built and not yet published
+ * @room_seq: what present room was when it was looked at in vain
  * @area: result: the area, which is not live yet
  * @fail: result: why not
  */
@@ -520,6 +521,7 @@ struct pcpu_request {
 	unsigned int nr_rows;
 	unsigned int nr_pauses;
 	struct pcpu_chunk *new_chunk;
+	u64 room_seq;
 
 	struct pcpu_area area;
 	enum pcpu_fail fail;
@@ -930,6 +932,8 @@ size_t pcpu_chunk_bytes(unsigned int nr_rows, bool has_ext);
 struct pcpu_chunk *pcpu_chunk_init(void *storage, unsigned int nr_rows, bool has_ext);
 void pcpu_chunk_add_boot(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
 			 unsigned int first_slot, unsigned int nr_slots, bool reserved);
+bool pcpu_chunk_take(struct pcpu_allocator *pa, struct pcpu_request *req);
+int pcpu_chunk_make_room(struct pcpu_allocator *pa, struct pcpu_request *req);
 int pcpu_chunk_alloc(struct pcpu_allocator *pa, struct pcpu_request *req);
 bool pcpu_chunk_try_alloc(struct pcpu_allocator *pa, struct pcpu_request *req);
 void pcpu_chunk_release(struct pcpu_allocator *pa, const struct pcpu_area *areas,
@@ -964,7 +968,45 @@ void pcpu_walk_end(struct pcpu_allocator *pa, struct pcpu_walk *walk);
 struct pcpu_chunk *pcpu_walk_next(struct pcpu_allocator *pa, struct pcpu_walk *walk);
 
 /**
- * pcpu_request_init - set what a request needs to be served from chunks
+ * pcpu_request_begin - set what a request needs to be served from present memory
+ * @req: the request
+ * @want: what it is for
+ *
+ * All that most requests need, one by one: to clear it as a whole first costs more.
+ */
+static __always_inline void pcpu_request_begin(struct pcpu_request *req,
+					       const struct pcpu_want *want)
+{
+	req->want = *want;
+	req->nr_slots = want->size_bytes >> PCPU_MIN_ALLOC_SHIFT;
+	req->align_slots = want->align_bytes >> PCPU_MIN_ALLOC_SHIFT;
+	req->run_slots = req->nr_slots;
+	req->may_block = gfpflags_allow_blocking(want->gfp);
+	req->wants_all = false;
+	req->area.chunk = NULL;
+	req->fail = PCPU_FAIL_NOT;
+}
+
+/**
+ * pcpu_request_arm - set what it needs beyond that to make room
+ * @req: the request
+ * @gfp: mask for backing allocations, which may block if what is wanted may
+ */
+static inline void pcpu_request_arm(struct pcpu_request *req, gfp_t gfp)
+{
+	req->backing_gfp = gfp;
+	/* Page tables would come from the emergency reserve. */
+	req->may_create = req->may_block && !(current->flags & PF_MEMALLOC);
+	req->may_populate = true;
+	INIT_LIST_HEAD(&req->pages);
+	INIT_LIST_HEAD(&req->ext_pages);
+	req->nr_rows = 0;
+	req->nr_pauses = 0;
+	req->new_chunk = NULL;
+}
+
+/**
+ * pcpu_request_init - set all that a request needs to be served from chunks
  * @req: the request
  * @want: what it is for, or NULL for rows and chunks alone
  * @gfp: mask for backing allocations
@@ -972,26 +1014,10 @@ struct pcpu_chunk *pcpu_walk_next(struct pcpu_allocator *pa, struct pcpu_walk *w
 static inline void pcpu_request_init(struct pcpu_request *req, const struct pcpu_want *want,
 				     gfp_t gfp)
 {
-	static const struct pcpu_want none;
+	const struct pcpu_want none = { .gfp = gfp };
 
-	/* One by one: to clear it as a whole first costs more than all this. */
-	req->want = want ? *want : none;
-	req->nr_slots = req->want.size_bytes >> PCPU_MIN_ALLOC_SHIFT;
-	req->align_slots = req->want.align_bytes >> PCPU_MIN_ALLOC_SHIFT;
-	req->run_slots = req->nr_slots;
-	req->backing_gfp = gfp;
-	req->may_block = gfpflags_allow_blocking(gfp);
-	/* Page tables would come from the emergency reserve. */
-	req->may_create = req->may_block && !(current->flags & PF_MEMALLOC);
-	req->may_populate = true;
-	req->wants_all = false;
-	INIT_LIST_HEAD(&req->pages);
-	INIT_LIST_HEAD(&req->ext_pages);
-	req->nr_rows = 0;
-	req->nr_pauses = 0;
-	req->new_chunk = NULL;
-	req->area.chunk = NULL;
-	req->fail = PCPU_FAIL_NOT;
+	pcpu_request_begin(req, want ?: &none);
+	pcpu_request_arm(req, gfp);
 }
 
 /*
@@ -1180,11 +1206,11 @@ static inline struct pcpu_bin *pcpu_depot_bin(unsigned int nr_slots)
  * @nr_slots: size of what is wanted
  *
  * Context: any.
- * Return: false if no bin has that size, the depot's included, and none would get it
+ * Return: false if the depot has no bin of that size, and nothing may be taken ahead
  */
 static inline bool pcpu_cache_may_refill(struct pcpu_allocator *pa, unsigned int nr_slots)
 {
-	return pcpu_chunk_may_run(pa) || pcpu_bin_of(nr_slots) || pcpu_depot_bin(nr_slots);
+	return pcpu_chunk_may_run(pa) || pcpu_depot_bin(nr_slots);
 }
 
 /**

@@ -285,11 +285,10 @@ pcpu_object_finish(const struct pcpu_want *want, const struct pcpu_area *area,
 	return ptr;
 }
 
-static __always_inline void pcpu_request_make(struct pcpu_allocator *pa,
-					      struct pcpu_request *req,
-					      const struct pcpu_want *want)
+/* The rest of a request that makes room. */
+static void pcpu_request_equip(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
-	pcpu_request_init(req, want, pcpu_backing_gfp(current_gfp_context(want->gfp)));
+	pcpu_request_arm(req, pcpu_backing_gfp(current_gfp_context(req->want.gfp)));
 	req->may_populate = pcpu_may_populate(pa, req->may_block);
 }
 
@@ -309,13 +308,20 @@ static bool pcpu_collect_freed(struct pcpu_allocator *pa, const struct pcpu_requ
 	return found;
 }
 
-static __always_inline int pcpu_request_serve(struct pcpu_allocator *pa, struct pcpu_request *req)
+/* No present room was found: make some. */
+static int pcpu_request_serve(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
-	int err = pcpu_chunk_alloc(pa, req);
+	int err = pcpu_chunk_make_room(pa, req);
 
 	if (unlikely(err == -ENOMEM) && pcpu_collect_freed(pa, req))
 		err = pcpu_chunk_alloc(pa, req);
 	return err;
+}
+
+static noinline int pcpu_want_serve_slow(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	pcpu_request_equip(pa, req);
+	return pcpu_request_serve(pa, req);
 }
 
 /* No area of that size was at hand: ask the chunks. */
@@ -323,20 +329,22 @@ static noinline struct pcpu_area pcpu_want_serve(struct pcpu_allocator *pa,
 						 struct pcpu_want want)
 {
 	struct pcpu_request req __uninitialized;
-	int err;
+	int err = 0;
 
-	pcpu_request_make(pa, &req, &want);
+	pcpu_request_begin(&req, &want);
 	if (pcpu_cache_may_refill(pa, req.nr_slots) && pcpu_cache_refill(pa, &req)) {
 		pcpu_balance_after_alloc(pa, &req);
 		return req.area;
 	}
-	err = pcpu_request_serve(pa, &req);
+	if (!pcpu_chunk_take(pa, &req))
+		err = pcpu_want_serve_slow(pa, &req);
 	pcpu_balance_after_alloc(pa, &req);
-	if (err)
+	if (unlikely(err)) {
 		pcpu_report_failure(&req);
-	else
-		pcpu_size_count(req.nr_slots, PCPU_SIZE_MISS, 1);
-	return err ? (struct pcpu_area){} : req.area;
+		return (struct pcpu_area){};
+	}
+	pcpu_size_count(req.nr_slots, PCPU_SIZE_MISS, 1);
+	return req.area;
 }
 
 /* One of the doors below; @reserved and @uninit are constant in each. */
@@ -440,7 +448,8 @@ static noinline unsigned int pcpu_bulk_serve(struct pcpu_allocator *pa,
 	struct pcpu_request req __uninitialized;
 	int err = 0;
 
-	pcpu_request_make(pa, &req, want);
+	pcpu_request_begin(&req, want);
+	pcpu_request_equip(pa, &req);
 	req.wants_all = true;
 	while (nr_got < nr) {
 		run = min(run, nr - nr_got);
@@ -449,7 +458,8 @@ static noinline unsigned int pcpu_bulk_serve(struct pcpu_allocator *pa,
 			run = max(nr_taken, 1U);
 		} else {
 			seq = pcpu_peek(&pa->publish_seq);
-			err = pcpu_request_serve(pa, &req);
+			if (!pcpu_chunk_take(pa, &req))
+				err = pcpu_request_serve(pa, &req);
 			if (err)
 				break;
 			nr_taken = 1;

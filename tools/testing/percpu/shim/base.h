@@ -64,7 +64,7 @@ typedef unsigned int fmode_t;
 #undef __always_inline
 #define __always_inline		inline __attribute__((always_inline))
 #define noinline		__attribute__((noinline))
-#define __uninitialized
+#define __uninitialized		__attribute__((__uninitialized__))
 #define __weak			__attribute__((weak))
 #define __used			__attribute__((used))
 #define __maybe_unused		__attribute__((unused))
