@@ -191,7 +191,8 @@ static bool pcpu_balance_has_surplus(const struct pcpu_allocator *pa)
  */
 void pcpu_balance_after_free(struct pcpu_allocator *pa)
 {
-	if (pcpu_balance_has_surplus(pa))
+	/* A pass that is queued will see. */
+	if (!delayed_work_pending(&pa->balance_work) && pcpu_balance_has_surplus(pa))
 		pcpu_balance_kick(pa, false);
 	pcpu_balance_watch_cache(pa);
 }

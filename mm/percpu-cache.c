@@ -50,8 +50,12 @@
 #define PCPU_REFILL_MISSES	4U
 #define PCPU_SPILL_AREAS	16U
 #define PCPU_DEPOT_SHARE	2	/* of what is left, for one more batch */
-/* Requests that find both of their bins used for other sizes until one yields. */
+/*
+ * Requests and frees that find both of their bins used for other sizes until one yields; at
+ * most so many times that where bins change hands and serve nobody.
+ */
 #define PCPU_BIN_PATIENCE	32U
+#define PCPU_BIN_MAX_PATIENCE	(8 * PCPU_BIN_PATIENCE)
 
 /* Of pcpu_main; other allocators have none. */
 DEFINE_PER_CPU_ALIGNED(struct pcpu_cache, pcpu_caches);
@@ -255,13 +259,16 @@ static void pcpu_bin_fold_hits(struct pcpu_bin *bin)
 		pcpu_size_count(READ_ONCE(bin->nr_slots), PCPU_SIZE_HIT, nr_new);
 }
 
-/* Make a bin that of another size. */
+/* Make a bin that of another size.  If it served nobody it will not yield as soon again. */
 static noinline struct pcpu_bin *pcpu_bin_claim(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 						unsigned int nr_slots)
 {
+	unsigned int patience = pcpu_bin_own_hits(bin) ? 0 : 2 * READ_ONCE(bin->patience);
+
 	if (pcpu_bin_in_use(bin))
 		pcpu_bin_drain(pa, bin);
 	pcpu_bin_fold_hits(bin);
+	WRITE_ONCE(bin->patience, clamp(patience, PCPU_BIN_PATIENCE, PCPU_BIN_MAX_PATIENCE));
 	WRITE_ONCE(bin->nr_conflicts, 0);
 	WRITE_ONCE(bin->nr_misses, 0);
 	WRITE_ONCE(bin->nr_slots, nr_slots);
@@ -274,16 +281,17 @@ static __always_inline bool pcpu_bin_yields(struct pcpu_bin *bin)
 	unsigned int nr = READ_ONCE(bin->nr_conflicts) + 1;
 
 	WRITE_ONCE(bin->nr_conflicts, nr);
-	return nr >= PCPU_BIN_PATIENCE;
+	return nr >= READ_ONCE(bin->patience);
 }
 
 /*
- * The bin of a size in a cache; one is made its own if it has none, but only after some
- * patience if both it may have are in use.  Sizes that seldom recur come here in vain.
+ * The bin of a size in a cache; one is made its own if it has none, but if both it may have
+ * are in use only after some patience, or who @insists.  Sizes that seldom recur come here
+ * in vain.
  */
 static __always_inline struct pcpu_bin *pcpu_bin_search(struct pcpu_allocator *pa,
 							struct pcpu_cache *cache,
-							unsigned int nr_slots)
+							unsigned int nr_slots, bool insists)
 {
 	unsigned int index = hash_32(nr_slots, PCPU_CACHE_BIN_BITS);
 	struct pcpu_bin *bin = &cache->bin[index], *other = &cache->bin[index ^ 1];
@@ -295,19 +303,20 @@ static __always_inline struct pcpu_bin *pcpu_bin_search(struct pcpu_allocator *p
 	if (likely(pcpu_bin_in_use(bin))) {
 		if (!pcpu_bin_in_use(other))
 			bin = other;
-		else if (likely(!pcpu_bin_yields(bin)))
+		else if (!insists && likely(!pcpu_bin_yields(bin)))
 			return NULL;
 	}
 	return pcpu_bin_claim(pa, bin, nr_slots);
 }
 
 /* What is wanted may be kept at hand, and this CPU has a bin for it. */
-static struct pcpu_bin *pcpu_bin_for(struct pcpu_allocator *pa, const struct pcpu_want *want)
+static struct pcpu_bin *pcpu_bin_for(struct pcpu_allocator *pa, const struct pcpu_want *want,
+				     bool insists)
 {
 	if (want->size_bytes > READ_ONCE(pa->cache_max_bytes) || want->reserved)
 		return NULL;
 	return pcpu_bin_search(pa, raw_cpu_ptr(&pcpu_caches),
-			       want->size_bytes >> PCPU_MIN_ALLOC_SHIFT);
+			       want->size_bytes >> PCPU_MIN_ALLOC_SHIFT, insists);
 }
 
 /* ---- the depot ------------------------------------------------------------------- */
@@ -358,7 +367,7 @@ static void pcpu_depot_give(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 			    unsigned int from, unsigned int nr_slots)
 {
 	struct pcpu_cache *cache = pcpu_depot_cache();
-	struct pcpu_bin *depot = cache ? pcpu_bin_search(pa, cache, nr_slots) : NULL;
+	struct pcpu_bin *depot = cache ? pcpu_bin_search(pa, cache, nr_slots, false) : NULL;
 	unsigned int end = 0, at, i;
 
 	if (depot)
@@ -413,7 +422,8 @@ static bool pcpu_depot_serve(struct pcpu_allocator *pa, struct pcpu_request *req
 
 	if (!depot || !READ_ONCE(depot->top))
 		return false;
-	addr = pcpu_depot_take(pa, depot, pcpu_bin_for(pa, &req->want), req->want.size_bytes);
+	addr = pcpu_depot_take(pa, depot, pcpu_bin_for(pa, &req->want, false),
+			       req->want.size_bytes);
 	if (!addr || WARN_ON_ONCE(!pcpu_chunk_of_area(pa, addr, &area)))
 		return false;
 	if (pcpu_area_suits(&area, addr, &req->want))
@@ -459,7 +469,7 @@ bool pcpu_cache_put_slow(struct pcpu_allocator *pa, struct pcpu_area area, bool 
 	if (pcpu_slots_to_bytes(area.nr_slots) > READ_ONCE(pa->cache_max_bytes) ||
 	    area.chunk == pa->reserved)
 		return false;
-	bin = pcpu_bin_search(pa, raw_cpu_ptr(&pcpu_caches), area.nr_slots);
+	bin = pcpu_bin_search(pa, raw_cpu_ptr(&pcpu_caches), area.nr_slots, false);
 	return bin && pcpu_bin_put(pa, bin, area, may_spill);
 }
 
@@ -500,7 +510,7 @@ bool pcpu_cache_refill(struct pcpu_allocator *pa, struct pcpu_request *req)
 	bin = pcpu_bin_of(req->nr_slots);
 	/* Where things only grow, no bin is made that of another size for it. */
 	if (!bin && may_run)
-		bin = pcpu_bin_for(pa, &req->want);
+		bin = pcpu_bin_for(pa, &req->want, false);
 	if (!bin)
 		return false;
 	WRITE_ONCE(bin->nr_misses, READ_ONCE(bin->nr_misses) + 1);
@@ -549,12 +559,9 @@ static unsigned int pcpu_stock_take(struct pcpu_allocator *pa, struct pcpu_bin *
  */
 bool pcpu_cache_stock(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
-	unsigned int nr_tries = PCPU_BIN_PATIENCE, nr;
-	struct pcpu_bin *bin;
+	struct pcpu_bin *bin = pcpu_bin_for(pa, &req->want, true);
+	unsigned int nr;
 
-	do {
-		bin = pcpu_bin_for(pa, &req->want);
-	} while (!bin && --nr_tries);
 	if (!bin)
 		return false;
 	/* Others will return some when the worker comes; memory would not help. */

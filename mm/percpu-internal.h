@@ -1056,7 +1056,8 @@ static inline bool pcpu_chunk_may_run(const struct pcpu_allocator *pa)
  * @budget_bytes: A: its part of the budget
  * @nr_hits: requests served; approximate, as nothing keeps interrupts out
  * @nr_misses: requests that found it empty, likewise
- * @nr_conflicts: requests of other sizes that wanted it, likewise
+ * @nr_conflicts: requests and frees of other sizes that wanted it, likewise
+ * @patience: how many of these it bears while it is in use
  * @seen_hits: @nr_hits when the worker looked last, or another number once it was stocked
  * @folded_hits: A: those of @nr_hits that were of former sizes, and are counted
  *	in percpu-sizes.c
@@ -1069,6 +1070,7 @@ struct pcpu_bin {
 	unsigned int nr_misses;
 	unsigned long nr_hits;
 	unsigned int nr_conflicts;
+	unsigned int patience;
 	unsigned long seen_hits;
 	unsigned long folded_hits;
 	unsigned long entry[PCPU_CACHE_DEPTH];

@@ -412,6 +412,52 @@ TEST(cache_more_sizes_than_bins)
 	world_shutdown();
 }
 
+/* Bins that hold an area of another size than they did before. */
+static unsigned int bins_changed(unsigned int *sizes)
+{
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < PCPU_CACHE_BINS; i++) {
+		unsigned int nr_slots = per_cpu(pcpu_caches, 0).bin[i].nr_slots;
+
+		nr += sizes[i] && sizes[i] != nr_slots;
+		sizes[i] = nr_slots;
+	}
+	return nr;
+}
+
+/*
+ * Frees of sizes that do not recur take bins from each other ever more seldom, as nobody is
+ * served from these; and a size that is used takes one soon all the same.
+ */
+TEST(cache_patience_grows_in_vain)
+{
+	static void __percpu *many[6400];
+	unsigned int sizes[PCPU_CACHE_BINS] = {}, nr_early = 0, nr_late = 0, i;
+	unsigned long nr_hits;
+	struct object pair;
+
+	boot_with_cache(1);
+	for (i = 0; i < ARRAY_SIZE(many); i++)
+		many[i] = __alloc_percpu_gfp(4 + i * 4 % 1024, 4, GFP_KERNEL);
+	for (i = 0; i < ARRAY_SIZE(many); i++) {
+		free_percpu(many[i]);
+		*(i < ARRAY_SIZE(many) / 4 ? &nr_early : &nr_late) += bins_changed(sizes);
+	}
+	EXPECT(nr_early > 8);
+	/* Three times as long. */
+	EXPECT(nr_late < 2 * nr_early);
+
+	nr_hits = hits();
+	for (i = 0; i < 400; i++) {
+		EXPECT(model_alloc(&pair, 1200, 4, false, GFP_KERNEL, CTX_TASK));
+		model_free(&pair, CTX_TASK);
+	}
+	EXPECT(hits() - nr_hits > 100);
+	expect_idle();
+	world_shutdown();
+}
+
 static size_t taken_over_bytes;
 static int windows_until = -1;
 
