@@ -48,7 +48,7 @@ static unsigned int pcpu_map_longs(unsigned int nr_slots)
 size_t pcpu_area_storage_bytes(unsigned int nr_slots)
 {
 	return pcpu_map_longs(nr_slots) * sizeof(long) +
-	       nr_slots / PCPU_ROW_SLOTS * sizeof(struct pcpu_room) + nr_slots;
+	       (nr_slots / PCPU_ROW_SLOTS + 1) * sizeof(struct pcpu_room) + nr_slots;
 }
 
 /**
@@ -64,7 +64,7 @@ void pcpu_area_init(struct pcpu_area_map *map, unsigned int nr_slots, void *stor
 	map->nr_slots = nr_slots;
 	map->busy = storage;
 	map->room = (struct pcpu_room *)(map->busy + longs);
-	map->lengths = (u8 *)(map->room + nr_slots / PCPU_ROW_SLOTS);
+	map->lengths = (u8 *)(map->room + nr_slots / PCPU_ROW_SLOTS + 1);
 	bitmap_fill(map->busy, nr_slots);
 }
 
@@ -424,8 +424,7 @@ static noinline unsigned int pcpu_find_inside(struct pcpu_area_map *map, unsigne
 }
 
 /* In the free run at the end of a row, which may go on behind. */
-static unsigned int pcpu_find_in_tail(const struct pcpu_area_map *map,
-				      const struct pcpu_room *room, unsigned int end,
+static unsigned int pcpu_find_in_tail(const struct pcpu_room *room, unsigned int end,
 				      struct pcpu_fit fit)
 {
 	unsigned int at = ALIGN(end - room->tail_slots, fit.align_slots);
@@ -435,8 +434,6 @@ static unsigned int pcpu_find_in_tail(const struct pcpu_area_map *map,
 		return PCPU_NONE;
 	if ((int)beyond <= 0)
 		return at;
-	if (at + fit.nr > map->nr_slots)
-		return PCPU_NONE;
 	for (; beyond > PCPU_ROW_SLOTS; beyond -= PCPU_ROW_SLOTS)
 		if ((++room)->head_slots < PCPU_ROW_SLOTS)
 			return PCPU_NONE;
@@ -463,7 +460,7 @@ unsigned int pcpu_area_find_in(struct pcpu_area_map *map, unsigned int row, unsi
 	const struct pcpu_room *room = &map->room[row];
 	struct pcpu_fit fit = { nr, align_slots };
 
-	slot = pcpu_find_in_tail(map, room, start + PCPU_ROW_SLOTS, fit);
+	slot = pcpu_find_in_tail(room, start + PCPU_ROW_SLOTS, fit);
 	if (slot == PCPU_NONE && nr <= room->bound_slots)
 		return pcpu_find_inside(map, start, fit);
 	return slot;

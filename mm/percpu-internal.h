@@ -125,7 +125,7 @@ struct pcpu_room {
  * struct pcpu_area_map - which slots of a chunk are in use
  * @nr_slots: I: slots in the map, a multiple of PCPU_ROW_SLOTS
  * @busy: L: a set bit is a slot that cannot be handed out: used, or closed
- * @room: L: what is free in each row
+ * @room: L: what is free in each row, and in one behind the last, where nothing is
  * @lengths: a byte a slot: at the first slot of an area its length, see below, and
  *	PCPU_AREA_LIVE until its owner frees it; 0 where no area starts
  */
@@ -184,7 +184,7 @@ static inline unsigned int pcpu_area_reach(const struct pcpu_area_map *map, unsi
 	const struct pcpu_room *room = &map->room[row];
 	unsigned int across = room->tail_slots;
 
-	if (across && (row + 1) * PCPU_ROW_SLOTS < map->nr_slots)
+	if (across)
 		across += room[1].head_slots;
 	return max(room->bound_slots, across);
 }

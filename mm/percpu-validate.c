@@ -161,6 +161,8 @@ static void pcpu_check_rows(struct pcpu_check *check, struct pcpu_chunk *chunk)
 	}
 	pcpu_expect(check, chunk, nr_empty == chunk->nr_empty_rows, " (%u, %u)",
 		    nr_empty, chunk->nr_empty_rows);
+	pcpu_expect(check, chunk, !memchr_inv(&chunk->map.room[index], 0,
+					      sizeof(struct pcpu_room)), "");
 	if (chunk != check->pa->reserved)
 		check->nr_empty_rows += nr_empty;
 }
