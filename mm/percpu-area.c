@@ -309,7 +309,9 @@ static unsigned int pcpu_scan_row(struct pcpu_area_map *map, unsigned int start,
 			return at;
 		*bound_slots = max(*bound_slots, to - from);
 		from = base + __fls(busy) + 1;
-		if (!~busy)
+		/* A single run of used slots has no free ones inside. */
+		busy |= busy - 1;
+		if (!(busy & (busy + 1)))
 			continue;
 		at = pcpu_find_in_word(base, ~busy, fit, bound_slots);
 		if (at != PCPU_NONE)
@@ -334,12 +336,14 @@ static unsigned int pcpu_scan_aligned(const struct pcpu_area_map *map, unsigned 
 	return PCPU_NONE;
 }
 
-/* Where in a word of grains runs of @nr of them start. */
+/* Where in a word of grains runs of @nr of them start; @nr is not 0. */
 static unsigned long pcpu_grain_starts(unsigned long grains, unsigned int nr)
 {
-	unsigned int unused_bound = 0;
+	unsigned int have;
 
-	return pcpu_word_starts(grains, nr, &unused_bound);
+	for (have = 1; 2 * have <= nr; have *= 2)
+		grains &= grains >> have;
+	return grains & grains >> (nr - have);
 }
 
 /*
