@@ -93,6 +93,7 @@ static void pcpu_row_update(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
 		pa->nr_rows_in[state]++;
 	}
 	row->state = state;
+	pa->row_seq++;
 	if (state == PCPU_ROW_ABSENT)
 		chunk->low_absent_row = min(chunk->low_absent_row, index);
 	pcpu_relist_grow(pa, chunk);
@@ -866,6 +867,7 @@ static void pcpu_publish_chunk(struct pcpu_allocator *pa, struct pcpu_chunk *chu
 	pa->nr_rows_in[PCPU_ROW_ABSENT] += chunk->nr_rows;
 	list_add_tail(&chunk->link, &pa->chunks);
 	pa->nr_chunks++;
+	pa->row_seq++;
 	pa->counts.nr_max_chunks = max(pa->counts.nr_max_chunks, pa->nr_chunks);
 	pcpu_index_add(pa, chunk);
 	if (chunk->rows_fixed) {
@@ -985,6 +987,7 @@ static void pcpu_unpublish_chunk(struct pcpu_allocator *pa, struct pcpu_chunk *c
 	pcpu_walks_leave(pa, chunk);
 	list_del(&chunk->link);
 	pa->nr_chunks--;
+	pa->row_seq++;
 	for (state = 0; state < PCPU_NR_ROW_STATES; state++)
 		pa->nr_rows_in[state] -= chunk->nr_rows_in[state];
 	pcpu_index_del(chunk);
@@ -1035,19 +1038,10 @@ enum pcpu_step {
 	PCPU_STEP_FAIL,
 };
 
-/* Changes whenever there may be more present room. */
+/* The same only as long as no area, row or chunk comes or goes. */
 static u64 pcpu_room_seq(const struct pcpu_allocator *pa)
 {
-	return pa->publish_seq + pa->counts.nr_dealloc;
-}
-
-/* Look at present room, unless it is what was looked at in vain before. */
-static bool pcpu_take_fresh(struct pcpu_allocator *pa, struct pcpu_request *req)
-{
-	if (req->room_seq == pcpu_room_seq(pa))
-		return false;
-	req->room_seq = pcpu_room_seq(pa);
-	return pcpu_take_present(pa, req);
+	return pa->counts.nr_alloc + pa->counts.nr_dealloc + pa->row_seq;
 }
 
 /* One hold of the lock: take what can be taken, or say what is missing. */
@@ -1064,9 +1058,16 @@ static enum pcpu_step pcpu_try(struct pcpu_allocator *pa, struct pcpu_request *r
 		req->fail = PCPU_FAIL_RESERVED;
 		return PCPU_STEP_FAIL;
 	}
-	if (pcpu_take_fresh(pa, req) || pcpu_take_spare(pa, req))
+	/* Where nothing has changed, the place is still there, and no other. */
+	if (req->room_seq != pcpu_room_seq(pa)) {
+		place->chunk = NULL;
+		if (pcpu_take_present(pa, req))
+			return PCPU_STEP_DONE;
+		req->room_seq = pcpu_room_seq(pa);
+	}
+	if (pcpu_take_spare(pa, req))
 		return PCPU_STEP_DONE;
-	if (req->may_populate && pcpu_find_place(pa, req, place)) {
+	if (req->may_populate && (place->chunk || pcpu_find_place(pa, req, place))) {
 		if (place->nr_rows > req->nr_rows)
 			return PCPU_STEP_GET_ROWS;
 		pcpu_claim_place(pa, req, place);
@@ -1186,8 +1187,8 @@ bool pcpu_chunk_take(struct pcpu_allocator *pa, struct pcpu_request *req)
  */
 int pcpu_chunk_make_room(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
+	struct pcpu_place place = {};
 	unsigned int nr_tries = 0, seq;
-	struct pcpu_place place;
 	enum pcpu_step step;
 	unsigned long flags;
 	int err;

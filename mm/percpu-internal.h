@@ -697,6 +697,7 @@ struct pcpu_counts {
  * @nr_rows_in: L: rows by state, without those of boot chunks
  * @nr_empty_rows: L: PRESENT rows without an area, boot chunks (but not the
  *	reserved one) included
+ * @row_seq: L: counts rows that changed their state, and chunks that came and went
  * @publish_seq: L: counts rows and chunks that became available
  * @published: where tasks over the cap wait for that
  * @nr_preparing: A: tasks that are getting pages or a chunk
@@ -751,6 +752,7 @@ struct pcpu_allocator {
 	unsigned int nr_spare_chunks;
 	unsigned int nr_rows_in[PCPU_NR_ROW_STATES];
 	unsigned int nr_empty_rows;
+	u64 row_seq;
 	unsigned int publish_seq;
 	unsigned int nonblock_rows;
 	struct pcpu_want missed;
