@@ -198,18 +198,22 @@ static void pcpu_count_alloc(struct pcpu_allocator *pa, struct pcpu_chunk *chunk
 		pcpu_count_extremes(pa, chunk, req);
 }
 
-/* Make the area of a request, or the run of areas, at a place that holds it. */
-static void pcpu_area_commit(struct pcpu_allocator *pa, struct pcpu_request *req,
-			     struct pcpu_chunk *chunk, unsigned int slot)
+/* Make the area of a request, or the run of areas, at the place that was found for it. */
+static __always_inline void pcpu_commit(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
-	unsigned int nr_empty_before = pa->nr_empty_rows, nr;
+	struct pcpu_chunk *chunk = req->area.chunk;
+	unsigned int nr_empty_before = pa->nr_empty_rows, slot = req->area.slot, nr;
 
 	nr = pcpu_area_take(&chunk->map, slot, req->run_slots, req->nr_slots);
 	pcpu_relist_slots(pa, chunk, slot, req->run_slots);
 	pcpu_count_alloc(pa, chunk, req, nr);
 	if (!req->may_block)
 		pa->nonblock_rows += nr_empty_before - pa->nr_empty_rows;
-	req->area = (struct pcpu_area){ chunk, slot, req->nr_slots };
+}
+
+static noinline void pcpu_area_commit(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	pcpu_commit(pa, req);
 }
 
 /* ---- step 1: present room -------------------------------------------------- */
@@ -226,7 +230,8 @@ static unsigned int pcpu_run_begin(const struct pcpu_area_map *map, unsigned int
 	return map->room[index - 1].free_slots < PCPU_ROW_SLOTS ? index - 1 : PCPU_NONE;
 }
 
-static __always_inline bool pcpu_take_in_row(struct pcpu_allocator *pa,
+/* Find a place that begins in a row; what the search has learned of the row is noted. */
+static __always_inline bool pcpu_find_in_row(struct pcpu_allocator *pa,
 					     struct pcpu_request *req, struct pcpu_row *row)
 {
 	struct pcpu_chunk *chunk = pcpu_row_chunk(row);
@@ -236,23 +241,24 @@ static __always_inline bool pcpu_take_in_row(struct pcpu_allocator *pa,
 		index = pcpu_run_begin(&chunk->map, index);
 	if (index != PCPU_NONE)
 		slot = pcpu_area_find_in(&chunk->map, index, req->run_slots, req->align_slots);
-	if (slot != PCPU_NONE)
-		pcpu_area_commit(pa, req, chunk, slot);
-	else
-		/* The search may have found out that it promised too much. */
+	if (slot == PCPU_NONE) {
+		/* It may have promised too much. */
 		pcpu_relist_row(pa, chunk, row->index);
-	return slot != PCPU_NONE;
+		return false;
+	}
+	req->area = (struct pcpu_area){ chunk, slot, req->nr_slots };
+	return true;
 }
 
 /* Try rows of a class, as long as @nr_left are left to be tried in vain. */
-static __always_inline bool pcpu_take_in_class(struct pcpu_allocator *pa,
+static __always_inline bool pcpu_find_in_class(struct pcpu_allocator *pa,
 					       struct pcpu_request *req,
 					       unsigned int class, unsigned int *nr_left)
 {
 	struct pcpu_row *row, *next;
 
 	list_for_each_entry_safe(row, next, &pa->fit[class], fit_link) {
-		if (pcpu_take_in_row(pa, req, row))
+		if (pcpu_find_in_row(pa, req, row))
 			return true;
 		if (!--*nr_left)
 			break;
@@ -266,7 +272,7 @@ static __always_inline bool pcpu_take_in_class(struct pcpu_allocator *pa,
  * is after that.  No class is searched to its end, so the number of chunks, rows and
  * areas does not matter; what is missed for that is found room for elsewhere.
  */
-static __always_inline bool pcpu_take_from(struct pcpu_allocator *pa, struct pcpu_request *req,
+static __always_inline bool pcpu_find_from(struct pcpu_allocator *pa, struct pcpu_request *req,
 					   unsigned int class, unsigned int nr_left)
 {
 	unsigned int doubtful = pcpu_fit_class(req->run_slots + req->align_slots - 1);
@@ -276,7 +282,7 @@ static __always_inline bool pcpu_take_from(struct pcpu_allocator *pa, struct pcp
 	for_each_set_bit_from(class, pa->fit_mask, PCPU_NR_FIT_CLASSES) {
 		if (class > doubtful)
 			nr_left = PCPU_SURE_MISSES;
-		if (pcpu_take_in_class(pa, req, class, &nr_left))
+		if (pcpu_find_in_class(pa, req, class, &nr_left))
 			return true;
 		if (!nr_left)
 			class = max(class, doubtful);
@@ -285,10 +291,20 @@ static __always_inline bool pcpu_take_from(struct pcpu_allocator *pa, struct pcp
 }
 
 /* Where the longest run is what such an area leaves behind, among others of its alignment. */
+static __always_inline bool pcpu_find_present(struct pcpu_allocator *pa,
+					      struct pcpu_request *req)
+{
+	return pcpu_find_from(pa, req, pcpu_fit_class(ALIGN(req->run_slots, req->align_slots)),
+			      PCPU_DOUBTFUL_MISSES);
+}
+
 static noinline bool pcpu_take_present(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
-	return pcpu_take_from(pa, req, pcpu_fit_class(ALIGN(req->run_slots, req->align_slots)),
-			      PCPU_DOUBTFUL_MISSES);
+	bool found = pcpu_find_present(pa, req);
+
+	if (found)
+		pcpu_area_commit(pa, req);
+	return found;
 }
 
 static bool pcpu_take_in_chunk(struct pcpu_allocator *pa, struct pcpu_request *req,
@@ -298,7 +314,8 @@ static bool pcpu_take_in_chunk(struct pcpu_allocator *pa, struct pcpu_request *r
 
 	if (slot == PCPU_NONE)
 		return false;
-	pcpu_area_commit(pa, req, chunk, slot);
+	req->area = (struct pcpu_area){ chunk, slot, req->nr_slots };
+	pcpu_area_commit(pa, req);
 	return true;
 }
 
@@ -322,7 +339,9 @@ static bool pcpu_take_last(struct pcpu_allocator *pa, struct pcpu_request *req)
 	bool taken;
 
 	spin_lock_irqsave(&pa->lock, flags);
-	taken = pcpu_take_from(pa, req, pcpu_fit_class(req->run_slots), PCPU_LAST_MISSES);
+	taken = pcpu_find_from(pa, req, pcpu_fit_class(req->run_slots), PCPU_LAST_MISSES);
+	if (taken)
+		pcpu_area_commit(pa, req);
 	spin_unlock_irqrestore(&pa->lock, flags);
 	return taken;
 }
@@ -433,7 +452,8 @@ static void pcpu_claim_place(struct pcpu_allocator *pa, struct pcpu_request *req
 			pcpu_row_update(pa, chunk, index, PCPU_ROW_COMING);
 	if (!req->may_block)
 		pa->nonblock_rows += place->nr_rows;
-	pcpu_area_commit(pa, req, chunk, place->slot);
+	req->area = (struct pcpu_area){ chunk, place->slot, req->nr_slots };
+	pcpu_area_commit(pa, req);
 }
 
 /* ---- pages in hand --------------------------------------------------------- */
@@ -1169,8 +1189,10 @@ bool pcpu_chunk_take(struct pcpu_allocator *pa, struct pcpu_request *req)
 	bool taken;
 
 	spin_lock_irqsave(&pa->lock, flags);
-	taken = !req->want.reserved && pcpu_take_present(pa, req);
-	if (unlikely(!taken))
+	taken = !req->want.reserved && pcpu_find_present(pa, req);
+	if (likely(taken))
+		pcpu_commit(pa, req);
+	else
 		req->room_seq = pcpu_room_seq(pa);
 	spin_unlock_irqrestore(&pa->lock, flags);
 	return taken;

@@ -339,17 +339,17 @@ enum pcpu_row_state {
 
 /**
  * struct pcpu_row - one page index of a chunk
+ * @fit_link: L: on pcpu_allocator.fit[], by the longest free run
+ * @index: I: its number in the chunk
  * @state: L: enum pcpu_row_state
  * @fit_class: L: what pcpu_row_fit_class() said last; it is on that list unless
  *	it is 0, or the chunk is the reserved one
- * @index: I: its number in the chunk
- * @fit_link: L: on pcpu_allocator.fit[], by the longest free run
  */
 struct pcpu_row {
+	struct list_head fit_link;
+	u32 index;
 	u8 state;
 	u8 fit_class;
-	u32 index;
-	struct list_head fit_link;
 };
 
 /**
