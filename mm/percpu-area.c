@@ -90,8 +90,8 @@ static __always_inline void pcpu_mark(struct pcpu_area_map *map, unsigned int sl
 }
 
 /* Length of the free run that ends at @slot, as far as it lies in [low, slot). */
-static unsigned int pcpu_free_below(const struct pcpu_area_map *map, unsigned int slot,
-				    unsigned int low)
+static __always_inline unsigned int pcpu_free_below(const struct pcpu_area_map *map,
+						    unsigned int slot, unsigned int low)
 {
 	unsigned int word = BIT_WORD(slot - 1);
 	unsigned long busy = map->busy[word] & BITMAP_LAST_WORD_MASK(slot);
@@ -343,7 +343,7 @@ static unsigned long pcpu_grain_starts(unsigned long grains, unsigned int nr)
 
 	for (have = 1; 2 * have <= nr; have *= 2)
 		grains &= grains >> have;
-	return grains & grains >> (nr - have);
+	return grains & (grains >> (nr - have));
 }
 
 /*

@@ -275,23 +275,27 @@ static noinline struct pcpu_bin *pcpu_bin_claim(struct pcpu_allocator *pa, struc
 	return bin;
 }
 
-/* Is a bin that is in use wanted for other sizes often enough? */
-static __always_inline bool pcpu_bin_yields(struct pcpu_bin *bin)
+/*
+ * Has a size no bin in a cache, and gets none?  That takes some patience if both it may have
+ * are in use for others.  Sizes that seldom recur learn no more than this.
+ */
+static __always_inline bool pcpu_bins_refuse(struct pcpu_cache *cache, unsigned int nr_slots)
 {
-	unsigned int nr = READ_ONCE(bin->nr_conflicts) + 1;
+	unsigned int index = hash_32(nr_slots, PCPU_CACHE_BIN_BITS), nr;
+	struct pcpu_bin *bin = &cache->bin[index], *other = &cache->bin[index ^ 1];
 
+	if (READ_ONCE(bin->nr_slots) == nr_slots || READ_ONCE(other->nr_slots) == nr_slots ||
+	    !pcpu_bin_in_use(bin) || !pcpu_bin_in_use(other))
+		return false;
+	nr = READ_ONCE(bin->nr_conflicts) + 1;
 	WRITE_ONCE(bin->nr_conflicts, nr);
-	return nr >= READ_ONCE(bin->patience);
+	return nr < READ_ONCE(bin->patience);
 }
 
-/*
- * The bin of a size in a cache; one is made its own if it has none, but if both it may have
- * are in use only after some patience, or who @insists.  Sizes that seldom recur come here
- * in vain.
- */
-static __always_inline struct pcpu_bin *pcpu_bin_search(struct pcpu_allocator *pa,
-							struct pcpu_cache *cache,
-							unsigned int nr_slots, bool insists)
+/* The bin of a size in a cache; one is made its own if it has none. */
+static __always_inline struct pcpu_bin *pcpu_bin_get(struct pcpu_allocator *pa,
+						     struct pcpu_cache *cache,
+						     unsigned int nr_slots)
 {
 	unsigned int index = hash_32(nr_slots, PCPU_CACHE_BIN_BITS);
 	struct pcpu_bin *bin = &cache->bin[index], *other = &cache->bin[index ^ 1];
@@ -300,23 +304,25 @@ static __always_inline struct pcpu_bin *pcpu_bin_search(struct pcpu_allocator *p
 		return bin;
 	if (READ_ONCE(other->nr_slots) == nr_slots)
 		return other;
-	if (likely(pcpu_bin_in_use(bin))) {
-		if (!pcpu_bin_in_use(other))
-			bin = other;
-		else if (!insists && likely(!pcpu_bin_yields(bin)))
-			return NULL;
-	}
+	if (pcpu_bin_in_use(bin) && !pcpu_bin_in_use(other))
+		bin = other;
 	return pcpu_bin_claim(pa, bin, nr_slots);
 }
 
-/* What is wanted may be kept at hand, and this CPU has a bin for it. */
+/*
+ * This CPU's bin for what is wanted, or NULL; who @insists gets one if it may be kept at
+ * hand at all.
+ */
 static struct pcpu_bin *pcpu_bin_for(struct pcpu_allocator *pa, const struct pcpu_want *want,
 				     bool insists)
 {
-	if (want->size_bytes > READ_ONCE(pa->cache_max_bytes) || want->reserved)
+	unsigned int nr_slots = want->size_bytes >> PCPU_MIN_ALLOC_SHIFT;
+	struct pcpu_cache *cache = raw_cpu_ptr(&pcpu_caches);
+
+	if (want->size_bytes > READ_ONCE(pa->cache_max_bytes) || want->reserved ||
+	    (!insists && pcpu_bins_refuse(cache, nr_slots)))
 		return NULL;
-	return pcpu_bin_search(pa, raw_cpu_ptr(&pcpu_caches),
-			       want->size_bytes >> PCPU_MIN_ALLOC_SHIFT, insists);
+	return pcpu_bin_get(pa, cache, nr_slots);
 }
 
 /* ---- the depot ------------------------------------------------------------------- */
@@ -367,9 +373,11 @@ static void pcpu_depot_give(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 			    unsigned int from, unsigned int nr_slots)
 {
 	struct pcpu_cache *cache = pcpu_depot_cache();
-	struct pcpu_bin *depot = cache ? pcpu_bin_search(pa, cache, nr_slots, false) : NULL;
+	struct pcpu_bin *depot = NULL;
 	unsigned int end = 0, at, i;
 
+	if (cache && !pcpu_bins_refuse(cache, nr_slots))
+		depot = pcpu_bin_get(pa, cache, nr_slots);
 	if (depot)
 		end = pcpu_depot_room(pa, depot, pcpu_slots_to_bytes(nr_slots));
 	if (!end) {
@@ -436,10 +444,10 @@ static bool pcpu_depot_serve(struct pcpu_allocator *pa, struct pcpu_request *req
 
 /* ---- what the layers above call ------------------------------------------------- */
 
-/* Put an area into the bin of its size; false if there is no room. */
-static noinline bool pcpu_bin_put(struct pcpu_allocator *pa, struct pcpu_bin *bin,
-				  struct pcpu_area area, bool may_spill)
+static noinline bool pcpu_cache_put_slower(struct pcpu_allocator *pa, struct pcpu_cache *cache,
+					   struct pcpu_area area, bool may_spill)
 {
+	struct pcpu_bin *bin = pcpu_bin_get(pa, cache, area.nr_slots);
 	unsigned int top;
 
 	if (!pcpu_bin_has_room(pa, bin, pcpu_slots_to_bytes(area.nr_slots))) {
@@ -464,13 +472,12 @@ static noinline bool pcpu_bin_put(struct pcpu_allocator *pa, struct pcpu_bin *bi
  */
 bool pcpu_cache_put_slow(struct pcpu_allocator *pa, struct pcpu_area area, bool may_spill)
 {
-	struct pcpu_bin *bin;
+	struct pcpu_cache *cache = raw_cpu_ptr(&pcpu_caches);
 
 	if (pcpu_slots_to_bytes(area.nr_slots) > READ_ONCE(pa->cache_max_bytes) ||
-	    area.chunk == pa->reserved)
+	    area.chunk == pa->reserved || pcpu_bins_refuse(cache, area.nr_slots))
 		return false;
-	bin = pcpu_bin_search(pa, raw_cpu_ptr(&pcpu_caches), area.nr_slots, false);
-	return bin && pcpu_bin_put(pa, bin, area, may_spill);
+	return pcpu_cache_put_slower(pa, cache, area, may_spill);
 }
 
 /* Put areas [@first, @nr) of a run at hand, so that the lowest is handed out first. */
