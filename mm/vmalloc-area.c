@@ -17,6 +17,7 @@
 #include <linux/init.h>
 #include <linux/interrupt.h>
 #include <linux/kasan.h>
+#include <linux/kmemleak.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/moduleloader.h>
@@ -94,25 +95,99 @@ void clear_vm_uninitialized_flag(struct vm_struct *vm)
 	vm->flags &= ~VM_UNINITIALIZED;
 }
 
+/*
+ * A vm_struct is the first part of a slab object, which kfree() frees.  Behind it are
+ * the array of pages, if it is short, and the descriptor of the area, if a segment
+ * serves it: one object instead of two or three.  Above this size they would round up
+ * to more than they do apart.
+ */
+#define VM_OBJECT_BYTES		256
+/* Room for two pages.  The sizes of kmalloc() would waste more for so few. */
+#define VM_CACHED_BYTES							\
+	(sizeof(struct vm_struct) + 2 * sizeof(struct page *) + sizeof(struct vmap_area))
+
+static struct kmem_cache *vm_cache __ro_after_init;
+
+/* @bytes with the array, and behind them a descriptor. */
+static struct vm_struct *vm_get_object(size_t bytes, gfp_t gfp, int node)
+{
+	const size_t all_bytes = bytes + sizeof(struct vmap_area);
+	struct vm_struct *vm;
+
+	if (all_bytes <= VM_CACHED_BYTES)
+		vm = kmem_cache_alloc_node(vm_cache, gfp, node);
+	else
+		vm = kmalloc_node(all_bytes, gfp, node);
+	if (vm) {
+		/* Addresses in the descriptor are no references to what lies there. */
+		kmemleak_scan_area(vm, bytes, gfp);
+		kmemleak_scan_area((void *)vm + bytes + offsetof(struct vmap_area, rb_node),
+				   SIZE_MAX, gfp);
+	}
+	return vm;
+}
+
+/**
+ * vm_alloc() - get a vm_struct, and what fits behind it
+ * @space: what address space is wanted, without guard page, which is added
+ * @vm_flags: VM_* for the area
+ * @nr_pages: how many pages it gets; 0 if no array is needed
+ *
+ * All but its place is to go to vm_place() as it is.
+ *
+ * Return: the vm_struct, or NULL.  If its pages is NULL, the array was too long.
+ */
+struct vm_struct *vm_alloc(struct vmap_request *space, unsigned long vm_flags,
+			   unsigned long nr_pages)
+{
+	size_t bytes = sizeof(struct vm_struct) + nr_pages * sizeof(struct page *);
+	struct vm_struct *vm;
+	bool own;
+
+	if (!(vm_flags & VM_NO_GUARD))
+		space->size_bytes += PAGE_SIZE;
+	own = vmap_segment_choose(space, &space->place);
+	if (bytes + (own ? sizeof(struct vmap_area) : 0) > VM_OBJECT_BYTES)
+		bytes = sizeof(struct vm_struct);
+	if (own)
+		vm = vm_get_object(bytes, space->gfp, space->node);
+	else
+		vm = kmalloc_node(bytes, space->gfp, space->node);
+	if (!vm)
+		return NULL;
+	vm->next = NULL;
+	vm->addr = NULL;
+	vm->size = 0;
+	vm->flags = vm_flags;
+	/* Of the array, only what nr_pages says is ever looked at. */
+	vm->pages = bytes > sizeof(struct vm_struct) ? vm_inline_pages(vm) : NULL;
+	vm_set_page_order(vm, 0);
+	vm->nr_pages = 0;
+	vm->phys_addr = 0;
+	vm->caller = NULL;
+	vm->requested_size = 0;
+	space->vm = vm;
+	space->va = own ? (void *)vm + bytes : NULL;
+	return vm;
+}
+
 /**
  * vm_place() - get address space for a vm_struct
- * @vm: its flags are set; they say whether a guard page follows
- * @space: what address space is wanted, without guard page
+ * @vm: what vm_alloc() returned
+ * @space: what that was given; its va is the area afterwards
  *
  * Return: @vm; NULL on failure, and @vm is freed.
  */
 struct vm_struct *vm_place(struct vm_struct *vm, struct vmap_request *space)
 {
-	struct vmap_area *va;
+	struct vmap_area *va = vmap_space_alloc(space);
 
-	if (!(vm->flags & VM_NO_GUARD))
-		space->size_bytes += PAGE_SIZE;
-	space->vm = vm;
-	va = vmap_space_alloc(space);
-	if (!IS_ERR(va))
-		return vm;
-	kfree(vm);
-	return NULL;
+	if (IS_ERR(va)) {
+		kfree(vm);
+		return NULL;
+	}
+	space->va = va;
+	return vm;
 }
 
 static unsigned long vm_ioremap_align(unsigned long bytes)
@@ -156,10 +231,9 @@ struct vm_struct *__get_vm_area_node(unsigned long size, unsigned long align,
 		return NULL;
 	if (vm_flags & VM_IOREMAP)
 		space.align_bytes = vm_ioremap_align(space.size_bytes);
-	vm = kzalloc_node(sizeof(*vm), space.gfp, node);
+	vm = vm_alloc(&space, vm_flags, 0);
 	if (!vm)
 		return NULL;
-	vm->flags = vm_flags;
 	vm->caller = caller;
 	vm->requested_size = size;
 	vm = vm_place(vm, &space);
@@ -480,6 +554,11 @@ int remap_vmalloc_range(struct vm_area_struct *vma, void *addr, unsigned long pg
 EXPORT_SYMBOL(remap_vmalloc_range);
 
 /* ---- boot ---------------------------------------------------------------- */
+
+void __init vm_area_init(void)
+{
+	vm_cache = kmem_cache_create("vm_struct", VM_CACHED_BYTES, 0, SLAB_PANIC, NULL);
+}
 
 /* Areas from before vmalloc_init(), by address. */
 static struct vm_struct *vm_early_list __initdata;

@@ -60,8 +60,21 @@
 #define VMAP_FLAGS_MASK		0x3	/* what a caller can ask for */
 #define VMAP_SEGMENT		0x4	/* a range that is a segment; never handed out */
 #define VMAP_IN_SEGMENT		0x8	/* an area that lies in one */
+#define VMAP_OWN_DESCRIPTOR	0x10	/* and whose descriptor is part of its owner's object */
 
 /* ---- requests ------------------------------------------------------ */
+
+/**
+ * struct vmap_place - how much a segment is asked for
+ * @class: which segments
+ * @nr: granules; 0: segments do not serve this
+ * @align: granules
+ */
+struct vmap_place {
+	unsigned int class;
+	unsigned int nr;
+	unsigned int align;
+};
 
 /**
  * struct vmap_request - what is asked for
@@ -73,6 +86,9 @@
  * @gfp: the caller's mask; its reclaim limits bind every allocation here
  * @va_flags: VMAP_RAM, VMAP_BLOCK, or none
  * @vm: gets address and size, and is in the area before that can be found; or NULL
+ * @place: as vmap_segment_choose() says; needed with @va only
+ * @va: a descriptor that the caller has room for, used if a segment serves this; or
+ *	NULL.  It is the caller's again when the area was freed, or failed to come
  */
 struct vmap_request {
 	unsigned long size_bytes;
@@ -83,6 +99,8 @@ struct vmap_request {
 	gfp_t gfp;
 	unsigned long va_flags;
 	struct vm_struct *vm;
+	struct vmap_place place;
+	struct vmap_area *va;
 };
 
 /* ---- the door (vmalloc-space.c) ------------------------------------------- */
@@ -363,6 +381,7 @@ static inline struct vmap_segment *vmap_area_segment(const struct vmap_area *va)
 }
 
 void __init vmap_segment_init(void);
+bool vmap_segment_choose(const struct vmap_request *req, struct vmap_place *place);
 struct vmap_area *vmap_segment_alloc(const struct vmap_request *req);
 struct vmap_area *vmap_segment_alloc_window(const struct vmap_request *req);
 struct vmap_segment *vmap_segment_at(unsigned long addr);

@@ -37,8 +37,17 @@ static inline void vm_set_page_order(struct vm_struct *vm, unsigned int order)
 #endif
 }
 
+/* Where the pages of an area are listed, if that is part of its vm_struct's object. */
+static inline struct page **vm_inline_pages(struct vm_struct *vm)
+{
+	return (struct page **)(vm + 1);
+}
+
 /* vmalloc-area.c */
+struct vm_struct *vm_alloc(struct vmap_request *space, unsigned long vm_flags,
+			   unsigned long nr_pages);
 struct vm_struct *vm_place(struct vm_struct *vm, struct vmap_request *space);
+void __init vm_area_init(void);
 struct vm_struct *vm_take_out(const void *addr, const char *who);
 struct vm_struct * __init vm_early_done(void);
 

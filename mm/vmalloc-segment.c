@@ -40,13 +40,6 @@ static DEFINE_SPINLOCK(vmap_segment_hash_lock);
 static struct kmem_cache *vmap_segment_cache __ro_after_init;
 static unsigned int nr_classes __ro_after_init;
 
-/* What is looked for in a segment. */
-struct vmap_place {
-	unsigned int class;
-	unsigned int nr;
-	unsigned int align;
-};
-
 /* The longest free run seen, and how long all others are at most. */
 struct vmap_run {
 	unsigned int first;
@@ -346,6 +339,8 @@ static void take_room(struct vmap_segment *seg, const struct vmap_request *req,
 	va->va_start = vmap_granule_addr(seg, at);
 	va->va_end = va->va_start + req->size_bytes;
 	va->flags = req->va_flags | VMAP_IN_SEGMENT;
+	if (va == req->va)
+		va->flags |= VMAP_OWN_DESCRIPTOR;
 	va->vm = req->vm;
 	if (req->vm) {
 		req->vm->addr = (void *)va->va_start;
@@ -484,7 +479,7 @@ static void give_room(struct vmap_segment *seg, unsigned int nr, struct vmap_run
  * @lazy: a TLB may know it: it waits for the next purge. Otherwise its addresses
  *	can be used at once.
  *
- * Return: the descriptor if nobody needs it any more, else NULL
+ * Return: the descriptor if it is to be freed, else NULL
  */
 struct vmap_area *vmap_segment_free(struct vmap_area *va, bool lazy)
 {
@@ -507,7 +502,7 @@ struct vmap_area *vmap_segment_free(struct vmap_area *va, bool lazy)
 		bitmap_clear(seg->busy, granule, nr);
 		give_room(seg, nr, run_around(seg, granule));
 	}
-	kept = vmap_node_put_spare(vn, va);
+	kept = (va->flags & VMAP_OWN_DESCRIPTOR) || vmap_node_put_spare(vn, va);
 	spin_unlock(&vn->lock);
 	return kept ? NULL : va;
 }
@@ -672,12 +667,19 @@ static noinline bool take_from_node(struct vmap_node *vn, const struct vmap_requ
 	return false;
 }
 
-/* Which class serves this?  False: none. */
-static bool choose_place(const struct vmap_request *req, struct vmap_place *place)
+/**
+ * vmap_segment_choose - which class of segments serves a request?
+ * @req: what is wanted
+ * @place: gets the answer
+ *
+ * Return: false if none does; a request may come to lie elsewhere in any case
+ */
+bool vmap_segment_choose(const struct vmap_request *req, struct vmap_place *place)
 {
 	unsigned int class, shift;
 	unsigned long nr;
 
+	place->nr = 0;
 	if (req->start != VMALLOC_START || req->end != VMALLOC_END)
 		return false;
 	for (class = 0; class < nr_classes; class++) {
@@ -697,7 +699,7 @@ static bool choose_place(const struct vmap_request *req, struct vmap_place *plac
 static struct vmap_area *alloc_slow(const struct vmap_request *req, struct vmap_node *vn,
 				    const struct vmap_place *place)
 {
-	struct vmap_area *va = vmap_descriptor_alloc(req->gfp, req->node);
+	struct vmap_area *va = req->va ?: vmap_descriptor_alloc(req->gfp, req->node);
 	struct vmap_segment *seg;
 	bool taken;
 
@@ -710,7 +712,8 @@ static struct vmap_area *alloc_slow(const struct vmap_request *req, struct vmap_
 		return va;
 	seg = segment_create(req, place->class, vn);
 	if (!seg) {
-		vmap_descriptor_free(va);
+		if (va != req->va)
+			vmap_descriptor_free(va);
 		return NULL;
 	}
 	spin_lock(&vn->lock);
@@ -729,21 +732,25 @@ static struct vmap_area *alloc_slow(const struct vmap_request *req, struct vmap_
  */
 struct vmap_area *vmap_segment_alloc(const struct vmap_request *req)
 {
+	const struct vmap_place *place = &req->place;
 	struct vmap_node *vn = vmap_this_node();
-	struct vmap_place place;
+	struct vmap_place chosen;
 	struct vmap_area *va;
 
-	if (!choose_place(req, &place))
-		return NULL;
+	if (!req->va) {
+		if (!vmap_segment_choose(req, &chosen))
+			return NULL;
+		place = &chosen;
+	}
 	spin_lock(&vn->lock);
-	va = vmap_node_get_spare(vn);
-	if (va && !take_at_hint(vn, req, &place, va) &&
-	    !take_from_node(vn, req, &place, va)) {
-		vmap_node_put_spare(vn, va);
+	va = req->va ?: vmap_node_get_spare(vn);
+	if (va && !take_at_hint(vn, req, place, va) && !take_from_node(vn, req, place, va)) {
+		if (va != req->va)
+			vmap_node_put_spare(vn, va);
 		va = NULL;
 	}
 	spin_unlock(&vn->lock);
-	return va ?: alloc_slow(req, vn, &place);
+	return va ?: alloc_slow(req, vn, place);
 }
 
 /* Take from this segment what lies in the window. */

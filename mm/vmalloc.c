@@ -4,7 +4,8 @@
  *
  * What an allocation is made of, in the order in which it is got:
  *
- *   1. a vm_struct, with the array of its pages behind it where that is short;
+ *   1. a vm_struct, with the array of its pages behind it where that is short,
+ *	and the descriptor of step 2 where a segment serves that;
  *   2. address space and KASAN's shadow for it	(vmalloc-space.c)
  *   3. the array of pages, where it is long: by kmalloc() or vmalloc()
  *   4. the pages
@@ -157,20 +158,6 @@ static gfp_t vmalloc_known_gfp(gfp_t gfp)
 }
 
 /* ---- pages --------------------------------------------------------------- */
-
-/*
- * A short array of pages stands behind the vm_struct: one slab object instead of
- * two.  Longer than this, both together would round up to more than they do
- * apart.
- */
-#define VM_INLINE_BYTES		256
-#define VM_INLINE_PAGES							\
-	((VM_INLINE_BYTES - sizeof(struct vm_struct)) / sizeof(struct page *))
-
-static struct page **vm_inline_pages(struct vm_struct *vm)
-{
-	return (struct page **)(vm + 1);
-}
 
 /* May these two be counted in one go: same node, same cgroup? */
 static bool vm_same_account(const struct page *a, const struct page *b)
@@ -421,26 +408,22 @@ EXPORT_SYMBOL(vfree);
  * struct vmalloc_request - one allocation, as the caller wants it
  * @size: bytes
  * @align: alignment, a power of two
- * @start: lowest address
- * @end: end of the window, exclusive
  * @gfp: what may be done to get each part
  * @prot: protection
  * @vm_flags: VM_* for the area, besides VM_ALLOC
- * @node: where memory should come from
  * @caller: address of who asks
  * @tag: KASAN may give it a tag
+ * @space: window, node and mask; size and alignment for the leaves that are tried
  */
 struct vmalloc_request {
 	unsigned long size;
 	unsigned long align;
-	unsigned long start;
-	unsigned long end;
 	struct vmalloc_gfp gfp;
 	pgprot_t prot;
 	unsigned long vm_flags;
-	int node;
 	const void *caller;
 	bool tag;
+	struct vmap_request space;
 };
 
 static void vmalloc_warn(const struct vmalloc_request *req, const char *what)
@@ -484,39 +467,24 @@ static unsigned int vmalloc_leaf_shift(const struct vmalloc_request *req)
 }
 
 /* Step 1 and 2: vm_struct and address space. */
-static struct vm_struct *vmalloc_get_area(const struct vmalloc_request *req,
-					  unsigned int shift)
+static struct vm_struct *vmalloc_get_area(struct vmalloc_request *req, unsigned int shift)
 {
-	const unsigned long bytes = ALIGN(req->size, 1UL << shift);
-	const unsigned long nr = bytes >> PAGE_SHIFT;
-	struct vmap_request space = {
-		.size_bytes = bytes,
-		.align_bytes = max(req->align, 1UL << shift),
-		.start = req->start,
-		.end = req->end,
-		.node = req->node,
-		.gfp = req->gfp.meta,
-	};
+	struct vmap_request *space = &req->space;
 	struct vm_struct *vm;
-	size_t behind = 0;
 
-	/* Rounded up, it wrapped around. */
-	if (!nr)
+	space->size_bytes = ALIGN(req->size, 1UL << shift);
+	/* It wrapped around. */
+	if (!space->size_bytes)
 		return NULL;
-	if (nr <= VM_INLINE_PAGES)
-		behind = nr * sizeof(struct page *);
-	vm = kmalloc_node(sizeof(*vm) + behind, req->gfp.meta, req->node);
+	space->align_bytes = max(req->align, 1UL << shift);
+	vm = vm_alloc(space, req->vm_flags | VM_ALLOC | VM_UNINITIALIZED,
+		      space->size_bytes >> PAGE_SHIFT);
 	if (!vm)
 		return NULL;
-	/* Of the array, only what nr_pages says is ever looked at. */
-	*vm = (struct vm_struct) {
-		.flags = req->vm_flags | VM_ALLOC | VM_UNINITIALIZED,
-		.pages = behind ? vm_inline_pages(vm) : NULL,
-		.caller = req->caller,
-		.requested_size = req->size,
-	};
+	vm->caller = req->caller;
+	vm->requested_size = req->size;
 	vm_set_page_order(vm, shift - PAGE_SHIFT);
-	return vm_place(vm, &space);
+	return vm_place(vm, space);
 }
 
 /* Step 3: the array of pages, if it is not there.  It recurses once or twice. */
@@ -529,9 +497,10 @@ static bool vmalloc_get_array(struct vm_struct *vm, const struct vmalloc_request
 	if (vm->pages)
 		return true;
 	if (bytes > PAGE_SIZE)
-		vm->pages = __vmalloc_node_noprof(bytes, 1, gfp, req->node, req->caller);
+		vm->pages = __vmalloc_node_noprof(bytes, 1, gfp, req->space.node,
+						  req->caller);
 	else
-		vm->pages = kmalloc_node_noprof(bytes, gfp, req->node);
+		vm->pages = kmalloc_node_noprof(bytes, gfp, req->space.node);
 	return vm->pages;
 }
 
@@ -569,7 +538,7 @@ static bool vmalloc_fill_area(struct vm_struct *vm, const struct vmalloc_request
 		vmalloc_warn(req, "no memory for the array of pages");
 		return false;
 	}
-	if (!vm_alloc_pages(vm, nr, shift - PAGE_SHIFT, &req->gfp, req->node)) {
+	if (!vm_alloc_pages(vm, nr, shift - PAGE_SHIFT, &req->gfp, req->space.node)) {
 		/* Neither a wish to die nor a lack of large blocks is news. */
 		if (!fatal_signal_pending(current) && shift == PAGE_SHIFT)
 			vmalloc_warn(req, "not enough pages");
@@ -604,7 +573,7 @@ static void vmalloc_undo(struct vm_struct *vm, bool may_block)
 }
 
 /* The whole allocation with leaves of one size. */
-static void *vmalloc_try(const struct vmalloc_request *req, unsigned int shift,
+static void *vmalloc_try(struct vmalloc_request *req, unsigned int shift,
 			 kasan_vmalloc_flags_t kasan_flags)
 {
 	struct vm_struct *vm;
@@ -660,12 +629,12 @@ void *__vmalloc_node_range_noprof(unsigned long size, unsigned long align,
 	struct vmalloc_request req = {
 		.size = size,
 		.align = align,
-		.start = start,
-		.end = end,
 		.gfp = vmalloc_split_gfp(gfp_mask),
 		.prot = prot,
 		.vm_flags = vm_flags,
-		.node = node,
+		.space.start = start,
+		.space.end = end,
+		.space.node = node,
 		.caller = caller,
 		.tag = !(kasan_hw_tags_enabled() && (gfp_mask & __GFP_SKIP_KASAN)),
 	};
@@ -679,6 +648,7 @@ void *__vmalloc_node_range_noprof(unsigned long size, unsigned long align,
 		vmalloc_warn(&req, "more than there is memory");
 		return NULL;
 	}
+	req.space.gfp = req.gfp.meta;
 	shift = vmalloc_leaf_shift(&req);
 	kasan_flags = vmalloc_prepare_tags(&req);
 	addr = vmalloc_try(&req, shift, kasan_flags);
@@ -970,6 +940,7 @@ void __init vmalloc_init(void)
 		init_llist_head(&later->objects);
 		INIT_WORK(&later->work, vfree_later_work);
 	}
+	vm_area_init();
 	vmap_ram_init();
 	vmap_space_init(vm_early_done());
 }

@@ -15,6 +15,7 @@ static struct interval {
 	struct vm_struct *vm;
 } areas[MAX_AREAS];
 static unsigned int nr_areas;
+bool model_own_descriptors;
 
 unsigned int model_nr_areas(void)
 {
@@ -41,13 +42,23 @@ static void check_released(unsigned long start, unsigned long end)
 	EXPECT(!overlaps(start, end));
 }
 
+void model_bring_descriptor(struct vmap_request *req, struct model_object *object)
+{
+	req->vm = &object->vm;
+	if (vmap_segment_choose(req, &req->place))
+		req->va = &object->va;
+}
+
 struct vmap_area *model_alloc(const struct vmap_request *req)
 {
+	struct model_object *object = calloc(1, sizeof(*object));
 	struct vmap_request with_vm = *req;
-	struct vm_struct *vm = calloc(1, sizeof(*vm));
+	struct vm_struct *vm = &object->vm;
 	struct vmap_area *va;
 
 	with_vm.vm = vm;
+	if (model_own_descriptors && sim_below(2))
+		model_bring_descriptor(&with_vm, object);
 	sim_on_release = check_released;
 	shim_task.gfp = req->gfp;
 	shim_task.gfp_known = true;
@@ -62,6 +73,8 @@ struct vmap_area *model_alloc(const struct vmap_request *req)
 	EXPECT(va->va_start >= req->start && va->va_end <= req->end);
 	EXPECT_EQ(va->flags & VMAP_FLAGS_MASK, req->va_flags);
 	EXPECT(va->vm == vm && vm->addr == (void *)va->va_start);
+	EXPECT_EQ(va == &object->va, !!(va->flags & VMAP_OWN_DESCRIPTOR));
+	EXPECT(va != &object->va || (va->flags & VMAP_IN_SEGMENT));
 	EXPECT_EQ(vm->size, req->size_bytes);
 	EXPECT(!overlaps(va->va_start, va->va_end));
 	sim_tlb_check(va->va_start, va->va_end);
@@ -105,6 +118,7 @@ void model_free(unsigned long addr, bool mapped)
 {
 	unsigned int i = index_of(addr);
 	struct vmap_area *va = vmap_space_unlink(addr);
+	struct vm_struct *vm = NULL;
 	unsigned long start, end;
 
 	EXPECT(va);
@@ -113,7 +127,7 @@ void model_free(unsigned long addr, bool mapped)
 	EXPECT(!vmap_space_find(addr));
 	if (i < MAX_AREAS) {
 		EXPECT(start == areas[i].start && end == areas[i].end);
-		free(areas[i].vm);
+		vm = areas[i].vm;
 		areas[i] = areas[--nr_areas];
 	}
 	if (mapped) {
@@ -122,6 +136,7 @@ void model_free(unsigned long addr, bool mapped)
 	} else {
 		vmap_space_free_unmapped(va);
 	}
+	free(vm);
 }
 
 void model_free_all(void)

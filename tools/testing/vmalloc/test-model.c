@@ -83,11 +83,13 @@ static void random_step(void)
 static void run_random(unsigned int nr_cpus, unsigned long window, unsigned int steps)
 {
 	world_boot(nr_cpus, window);
+	model_own_descriptors = true;
 	while (steps--) {
 		random_step();
 		model_check();
 	}
 	model_free_all();
+	model_own_descriptors = false;
 	world_shutdown();
 }
 

@@ -222,6 +222,65 @@ TEST(segment_descriptors_are_reused)
 	world_shutdown();
 }
 
+/* A descriptor that the owner brings is used, and is the owner's again at once. */
+TEST(segment_own_descriptor)
+{
+	struct vmap_request req = {
+		.size_bytes = 2 * PAGE_SIZE, .align_bytes = 1, .node = NUMA_NO_NODE,
+		.gfp = GFP_KERNEL,
+	};
+	struct model_object *object = calloc(1, sizeof(*object));
+	long before;
+
+	world_boot(1, 64 * GIB);
+	req.start = VMALLOC_START;
+	req.end = VMALLOC_END;
+	model_bring_descriptor(&req, object);
+	EXPECT(req.va == &object->va);
+	model_free(model_alloc_pages(2, 1)->va_start, true);
+	before = sim_cache_objects("vmap_area");
+	EXPECT(vmap_space_alloc(&req) == &object->va);
+	EXPECT_EQ(sim_cache_objects("vmap_area"), before);
+	EXPECT(vmap_space_find(object->va.va_end - 1) == &object->va);
+	EXPECT(vmap_space_unlink(object->va.va_start) == &object->va);
+	vmap_space_free(&object->va);
+	memset(object, 0xff, sizeof(*object));
+	EXPECT(vmap_space_alloc(&req) == &object->va);
+	EXPECT(vmap_space_unlink(object->va.va_start) == &object->va);
+	vmap_space_free_unmapped(&object->va);
+	EXPECT_EQ(sim_cache_objects("vmap_area"), before);
+	free(object);
+	world_shutdown();
+}
+
+/* Readers of the busy tree take no lock: a range has a descriptor that RCU keeps. */
+TEST(segment_own_descriptor_not_for_ranges)
+{
+	struct vmap_request req = {
+		.size_bytes = 2 * PAGE_SIZE, .align_bytes = 1, .node = NUMA_NO_NODE,
+		.gfp = GFP_KERNEL,
+	};
+	struct model_object *object = calloc(1, sizeof(*object));
+	struct vmap_area *va;
+
+	world_boot(1, 64 * GIB);
+	req.start = VMALLOC_START;
+	req.end = VMALLOC_END;
+	model_bring_descriptor(&req, object);
+	sim.no_descriptors = "vmap_segment";
+	va = vmap_space_alloc(&req);
+	sim.no_descriptors = NULL;
+	EXPECT(va != &object->va && !(va->flags & VMAP_IN_SEGMENT));
+	vmap_space_free(vmap_space_unlink(va->va_start));
+	/* None is brought for what no segment serves. */
+	req.va = NULL;
+	req.size_bytes = 4096 * PAGE_SIZE;
+	model_bring_descriptor(&req, object);
+	EXPECT(!req.va);
+	free(object);
+	world_shutdown();
+}
+
 /* What descriptors cost for an area of a page and its guard page. */
 TEST(segment_memory)
 {

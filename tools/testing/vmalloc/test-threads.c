@@ -33,8 +33,12 @@ static struct vmap_area *thread_alloc(u8 me)
 		.start = VMALLOC_START, .end = VMALLOC_END, .node = NUMA_NO_NODE,
 		.gfp = GFP_KERNEL,
 	};
+	struct model_object *object = calloc(1, sizeof(*object));
 	struct vmap_area *va;
 
+	req.vm = &object->vm;
+	if (sim_below(2))
+		model_bring_descriptor(&req, object);
 	va = vmap_space_alloc(&req);
 	EXPECT(!IS_ERR(va));
 	mark(va, 0, me);
@@ -46,6 +50,7 @@ static struct vmap_area *thread_alloc(u8 me)
 static void thread_free(struct vmap_area *va, u8 owner)
 {
 	unsigned long start = va->va_start;
+	struct vm_struct *vm = va->vm;
 
 	EXPECT(vmap_space_unlink(start) == va);
 	mark(va, owner, 0);
@@ -53,6 +58,7 @@ static void thread_free(struct vmap_area *va, u8 owner)
 	vmap_space_free(va);
 	/* Mostly nobody has it by now, and whoever does is another area. */
 	vmap_space_find(start);
+	free(vm);
 }
 
 /* Areas are handed over between threads by exchange. */

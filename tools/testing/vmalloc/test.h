@@ -58,6 +58,14 @@ void world_shutdown(void);
 
 /* ---- areas, with a naive model (model.c) ---------------------------------------- */
 
+/* An object that a descriptor may be part of: it is gone as soon as the area is freed. */
+struct model_object {
+	struct vm_struct vm;
+	struct vmap_area va;
+};
+
+extern bool model_own_descriptors;	/* every other area that can have one does */
+void model_bring_descriptor(struct vmap_request *req, struct model_object *object);
 struct vmap_area *model_alloc(const struct vmap_request *req);
 /* The same for any address in the vmalloc window. */
 struct vmap_area *model_alloc_pages(unsigned long nr_pages, unsigned long align_pages);

@@ -34,8 +34,11 @@ static const struct mask masks[] = {
 	{ GFP_KERNEL | GFP_DMA32, SCOPE_NONE },
 };
 
-/* One page; pages behind the vm_struct; an array of its own; a vmalloc'ed array. */
-static const unsigned long page_counts[] = { 1, 22, 23, 100, 513, 700 };
+/*
+ * One page; pages and descriptor behind the vm_struct, from a cache of its own and by
+ * kmalloc(); an array of its own; no descriptor behind it; a vmalloc'ed array.
+ */
+static const unsigned long page_counts[] = { 1, 2, 3, 13, 14, 100, 200, 513, 700 };
 
 /* Bits that widen what may be done, so must come from the caller. */
 #define WIDENS	(__GFP_DIRECT_RECLAIM | __GFP_IO | __GFP_FS | __GFP_HIGH | __GFP_NOFAIL | \

@@ -129,6 +129,22 @@ static void *kmalloc_node_noprof(size_t bytes, gfp_t gfp, int node)
 	return object;
 }
 
+struct kmem_cache {
+	size_t bytes;
+};
+
+static struct kmem_cache *kmem_cache_create(const char *name, size_t bytes, size_t align,
+					    unsigned long flags, void (*ctor)(void *object))
+{
+	static struct kmem_cache cache;
+
+	assert(!cache.bytes);
+	cache.bytes = bytes;
+	return &cache;
+}
+
+#define SLAB_PANIC				0
+#define kmem_cache_alloc_node(cache, gfp, node)	kmalloc_node_noprof((cache)->bytes, gfp, node)
 #define kmalloc_node(bytes, gfp, node)	kmalloc_node_noprof(bytes, gfp, node)
 #define kzalloc_node(bytes, gfp, node)	kmalloc_node_noprof(bytes, (gfp) | __GFP_ZERO, node)
 
@@ -335,6 +351,7 @@ struct vm_area_struct {
 #define debug_check_no_locks_freed(p, bytes) ((void)0)
 #define debug_check_no_obj_freed(p, bytes) ((void)0)
 #define kmemleak_free(p)		((void)0)
+#define kmemleak_scan_area(p, bytes, gfp) ((void)0)
 #define kmemleak_free_part(p, bytes)	((void)0)
 #define kmemleak_vmalloc(vm, bytes, gfp) ((void)0)
 #define want_init_on_free()		false

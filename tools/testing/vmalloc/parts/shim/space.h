@@ -36,14 +36,35 @@ static bool is_vmalloc_addr(const void *p)
 }
 #endif
 
+/* As segments do: small ones in the whole window may bring their descriptors. */
+bool vmap_segment_choose(const struct vmap_request *req, struct vmap_place *place)
+{
+	return req->start == VMALLOC_START && req->end == VMALLOC_END &&
+		req->size_bytes <= 128 * PAGE_SIZE;
+}
+
+/* A descriptor that another takes the place of is its owner's again. */
+static struct vmap_area *space_own(struct vmap_area *va)
+{
+	struct vmap_area *copy;
+
+	if (!(va->flags & VMAP_OWN_DESCRIPTOR))
+		return va;
+	copy = malloc(sizeof(*copy));
+	*copy = *va;
+	copy->flags &= ~VMAP_OWN_DESCRIPTOR;
+	memset(va, 0xa5, sizeof(*va));
+	return copy;
+}
+
 static struct vmap_area *space_take(const struct vmap_request *req, unsigned long addr)
 {
-	struct vmap_area *va = calloc(1, sizeof(*va));
+	struct vmap_area *va = req->va ?: calloc(1, sizeof(*va));
 	unsigned long i;
 
 	va->va_start = addr;
 	va->va_end = addr + req->size_bytes;
-	va->flags = req->va_flags;
+	va->flags = req->va_flags | (req->va ? VMAP_OWN_DESCRIPTOR : 0);
 	va->vm = req->vm;
 	if (va->vm) {
 		va->vm->addr = (void *)addr;
@@ -131,12 +152,14 @@ static void space_drop(struct vmap_area *va)
 
 void vmap_space_free(struct vmap_area *va)
 {
+	va = space_own(va);
 	list_add(&va->list, &space_lazy);
 }
 
 void vmap_space_free_unmapped(struct vmap_area *va)
 {
-	space_drop(va);
+	INIT_LIST_HEAD(&va->list);
+	space_drop(space_own(va));
 }
 
 int vmap_space_walk(unsigned long addr, vmap_area_fn fn, void *data)
