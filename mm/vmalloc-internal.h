@@ -241,6 +241,8 @@ void vmap_range_free(struct list_head *areas);
  * @class: I: of its granules
  * @node: I: whom it belongs to
  * @range: I: the busy range that it is
+ * @table: the page table that all of it lies in, once somebody has found that there is
+ *	one; for vmalloc-map.c only.  Such a table stays as long as the segment
  * @hash: R (H): by address
  * @link: N: in the bin of its node that @bound says; empty if it has no room
  * @lazy_link: N: if it has lazy granules, or flushing ones
@@ -266,6 +268,7 @@ struct vmap_segment {
 	unsigned int class;
 	struct vmap_node *node;
 	struct vmap_area *range;
+	void *table;
 	struct hlist_node hash;
 	struct list_head link;
 	struct list_head lazy_link;

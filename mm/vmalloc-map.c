@@ -93,6 +93,42 @@ static pmd_t *vmap_one_table(unsigned long start, unsigned long end)
 	return likely(vmap_look_pmd(*pmd) == VMAP_TABLE) ? pmd : NULL;
 }
 
+/* Let a segment know the table that it lies in, where that is one. */
+static noinline pte_t *vmap_find_table(struct vmap_segment *seg, const struct vmap_area *va)
+{
+	pmd_t *pmd = NULL;
+	pte_t *table;
+
+	if (vmap_class_bytes(seg->class) <= PMD_SIZE)
+		pmd = vmap_one_table(va->va_start, va->va_end);
+	if (!pmd)
+		return NULL;
+	table = pte_offset_kernel(pmd, va->va_start) - pte_index(va->va_start);
+	/* All who find it find the same. */
+	smp_store_release(&seg->table, table);
+	return table;
+}
+
+/*
+ * The entry of an area's first page, if all areas of its segment have theirs in one table.
+ * A table is taken away for a leaf in its place only; who maps such a leaf has all that it
+ * covers, and this segment lies there.
+ */
+static __always_inline pte_t *vmap_area_pte(const struct vmap_area *va)
+{
+	struct vmap_segment *seg;
+	pte_t *table;
+
+	if (!(va->flags & VMAP_IN_SEGMENT))
+		return NULL;
+	seg = vmap_area_segment(va);
+	/* Pairs with the release above: the table was cleared before. */
+	table = smp_load_acquire(&seg->table);
+	if (unlikely(!table))
+		table = vmap_find_table(seg, va);
+	return table ? table + pte_index(va->va_start) : NULL;
+}
+
 /* ---- mapping ------------------------------------------------------------- */
 
 /**
@@ -178,19 +214,19 @@ static unsigned long vmap_run_length(struct page **pages, pte_t *pte, unsigned l
 	return nr;
 }
 
-static int vmap_fill_from_pages(struct vmap_map *map, pte_t *pte, unsigned long addr,
-				unsigned long end)
+static int vmap_fill_from_pages(pgprot_t prot, struct page **pages, pte_t *pte,
+				unsigned long addr, unsigned long end)
 {
 	unsigned long left = (end - addr) >> PAGE_SHIFT;
 	unsigned long nr;
 
 	lazy_mmu_mode_enable();
 	while (left) {
-		nr = vmap_run_length(map->pages, pte, left);
+		nr = vmap_run_length(pages, pte, left);
 		if (!nr)
 			break;
-		set_ptes(&init_mm, addr, pte, mk_pte(*map->pages, map->prot), nr);
-		map->pages += nr;
+		set_ptes(&init_mm, addr, pte, mk_pte(*pages, prot), nr);
+		pages += nr;
 		pte += nr;
 		addr += nr << PAGE_SHIFT;
 		left -= nr;
@@ -290,7 +326,7 @@ static int vmap_map_step(struct vmap_map *map, unsigned long addr, unsigned long
 		return -ENOMEM;
 	map->modified |= PGTBL_PTE_MODIFIED;
 	if (map->pages)
-		return vmap_fill_from_pages(map, pte, addr, *next);
+		return vmap_fill_from_pages(map->prot, map->pages, pte, addr, *next);
 	return vmap_fill_from_phys(map, pte, addr, *next);
 }
 
@@ -306,6 +342,8 @@ static int vmap_map_range(struct vmap_map *map, unsigned long start, unsigned lo
 		if (err)
 			break;
 		map->phys += next - addr;
+		if (map->pages)
+			map->pages += (next - addr) >> PAGE_SHIFT;
 		addr = next;
 	} while (addr != end);
 	/* On error, too: what was reached is there to be unmapped. */
@@ -396,6 +434,18 @@ static int vmap_map_blocks(unsigned long addr, unsigned long end, pgprot_t prot,
 	return 0;
 }
 
+static noinline int vmap_map_small(unsigned long addr, unsigned long end, pgprot_t prot,
+				   struct page **pages)
+{
+	struct vmap_map map = {
+		.prot = prot,
+		.max_shift = PAGE_SHIFT,
+		.pages = pages,
+	};
+
+	return vmap_map_range(&map, addr, end);
+}
+
 /**
  * __vmap_pages_range_noflush() - map pages, without telling KMSAN
  * @addr: start of the virtual range
@@ -412,20 +462,15 @@ static int vmap_map_blocks(unsigned long addr, unsigned long end, pgprot_t prot,
 int __vmap_pages_range_noflush(unsigned long addr, unsigned long end, pgprot_t prot,
 			       struct page **pages, unsigned int page_shift)
 {
-	struct vmap_map map = {
-		.prot = prot,
-		.max_shift = PAGE_SHIFT,
-		.pages = pages,
-	};
 	pmd_t *pmd;
 
 	WARN_ON(page_shift < PAGE_SHIFT);
 	if (IS_ENABLED(CONFIG_HAVE_ARCH_HUGE_VMALLOC) && page_shift > PAGE_SHIFT)
 		return vmap_map_blocks(addr, end, prot, pages, page_shift);
 	pmd = vmap_one_table(addr, end);
-	if (likely(pmd))
-		return vmap_fill_from_pages(&map, pte_offset_kernel(pmd, addr), addr, end);
-	return vmap_map_range(&map, addr, end);
+	if (unlikely(!pmd))
+		return vmap_map_small(addr, end, prot, pages);
+	return vmap_fill_from_pages(prot, pages, pte_offset_kernel(pmd, addr), addr, end);
 }
 
 /**
@@ -448,6 +493,33 @@ int vmap_pages_range_noflush(unsigned long addr, unsigned long end, pgprot_t pro
 						 gfp_mask);
 
 	return err ?: __vmap_pages_range_noflush(addr, end, prot, pages, page_shift);
+}
+
+/**
+ * vmap_map_area() - vmap_pages_range_noflush() for an area from its start on
+ * @va: the area
+ * @end: end of what is mapped, exclusive
+ * @prot: see there
+ * @pages: see there
+ * @page_shift: see there
+ * @gfp_mask: see there
+ *
+ * Return: see there.
+ */
+int vmap_map_area(const struct vmap_area *va, unsigned long end, pgprot_t prot,
+		  struct page **pages, unsigned int page_shift, gfp_t gfp_mask)
+{
+	const unsigned long addr = va->va_start;
+	pte_t *pte;
+	int err;
+
+	err = kmsan_vmap_pages_range_noflush(addr, end, prot, pages, page_shift, gfp_mask);
+	if (err)
+		return err;
+	pte = page_shift == PAGE_SHIFT ? vmap_area_pte(va) : NULL;
+	if (unlikely(!pte))
+		return __vmap_pages_range_noflush(addr, end, prot, pages, page_shift);
+	return vmap_fill_from_pages(prot, pages, pte, addr, end);
 }
 
 /* Somebody else's array may hold anything.  Nothing is mapped yet. */
@@ -655,6 +727,27 @@ void vmap_unmap_lazily(unsigned long start, unsigned long end)
 {
 	flush_cache_vunmap(start, end);
 	vunmap_range_noflush(start, end);
+	if (debug_pagealloc_enabled_static())
+		flush_tlb_kernel_range(start, end);
+}
+
+/**
+ * vmap_unmap_area() - unmap an area that will be flushed later
+ * @va: the area, unlinked
+ */
+void vmap_unmap_area(const struct vmap_area *va)
+{
+	const unsigned long start = va->va_start, end = va->va_end;
+	pte_t *pte = vmap_area_pte(va);
+
+	if (unlikely(!pte)) {
+		vmap_unmap_lazily(start, end);
+		return;
+	}
+	flush_cache_vunmap(start, end);
+	kmsan_vunmap_range_noflush(start, end);
+	vmap_clear_ptes(pte, start, end);
+	cond_resched();
 	if (debug_pagealloc_enabled_static())
 		flush_tlb_kernel_range(start, end);
 }

@@ -18,6 +18,7 @@
 #include <linux/types.h>
 #include <linux/vmalloc.h>
 
+struct vmap_area;
 struct vmap_request;
 
 /* Order of the blocks in which the pages of an area came. */
@@ -52,6 +53,9 @@ struct vm_struct *vm_take_out(const void *addr, const char *who);
 struct vm_struct * __init vm_early_done(void);
 
 /* vmalloc-map.c */
+int vmap_map_area(const struct vmap_area *va, unsigned long end, pgprot_t prot,
+		  struct page **pages, unsigned int page_shift, gfp_t gfp_mask);
+void vmap_unmap_area(const struct vmap_area *va);
 void vmap_unmap_lazily(unsigned long start, unsigned long end);
 
 /* vmalloc-ram.c; not 0 ends the walk */

@@ -508,15 +508,16 @@ static bool vmalloc_get_array(struct vm_struct *vm, const struct vmalloc_request
 static int vmalloc_map(struct vm_struct *vm, const struct vmalloc_request *req,
 		       unsigned int shift)
 {
-	const unsigned long addr = (unsigned long)vm->addr;
+	const struct vmap_area *va = req->space.va;
+	const unsigned long addr = va->va_start;
 	const unsigned long end = addr + get_vm_area_size(vm);
 	unsigned int scope;
 	int err;
 
 	scope = memalloc_apply_gfp_scope(req->gfp.caller);
 	for (;;) {
-		err = vmap_pages_range_noflush(addr, end, req->prot, vm->pages, shift,
-					       req->gfp.meta | __GFP_ZERO);
+		err = vmap_map_area(va, end, req->prot, vm->pages, shift,
+				    req->gfp.meta | __GFP_ZERO);
 		flush_cache_vmap(addr, end);
 		if (!err || !req->gfp.nofail)
 			break;

@@ -6,10 +6,14 @@
  * three of them (and of four entries, where CONFIG_HUGETLB_PAGE is set), cover
  * 32768 pages.  Random ranges are mapped, by pages or by physical addresses, and
  * unmapped; now and then a table cannot be allocated, an architecture refuses a
- * leaf, ptdump holds its lock, or something is mapped already.  An array says what
- * every page must be, as vmalloc_to_page() sees it.
+ * leaf, ptdump holds its lock, or something is mapped already.  Some of them are areas
+ * of a segment, which is as large as a table and remembers it; where another range
+ * covers all of that, the segment is another.  An array says what every page must be,
+ * as vmalloc_to_page() sees it.
  */
 #include "shim/tables.h"
+#include "vmalloc-internal.h"
+#define vmap_class_bytes(class)	PMD_SIZE
 #include "vmalloc-map.c"
 
 /* ---- the model ---------------------------------------------------------------- */
@@ -17,8 +21,16 @@
 #define NOTHING		(-1L)
 #define MAX_LIVE	200
 
+enum kind {
+	PAGES,
+	BLOCKS,
+	PHYS,
+	AREA,		/* every other */
+};
+
 struct range {
 	unsigned long first, nr;
+	enum kind kind;
 };
 
 static long model[NR_PAGES];	/* frame, or NOTHING */
@@ -26,7 +38,8 @@ static long wanted[NR_PAGES];
 static struct page *pages[NR_PAGES];
 static struct range live[MAX_LIVE];
 static unsigned int nr_live;
-static unsigned long nr_mapped, nr_failed, nr_collisions;
+static unsigned long nr_mapped, nr_failed, nr_collisions, nr_by_table;
+static struct vmap_segment segments[NR_PAGES / ENTRIES];
 
 static unsigned long addr_of(unsigned long page)
 {
@@ -89,12 +102,40 @@ static unsigned long choose_phys(const struct range *range)
 	return pfn << PAGE_SHIFT;
 }
 
-static int map_range(const struct range *range, int kind, unsigned int order)
+static struct vmap_area area_of(const struct range *range)
+{
+	return (struct vmap_area) {
+		.va_start = addr_of(range->first),
+		.va_end = addr_of(range->first + range->nr),
+		.flags = VMAP_IN_SEGMENT,
+		.list.prev = &segments[range->first / ENTRIES].link,
+	};
+}
+
+/* Segments whose table this may have taken away are others from now on. */
+static void forget_segments(const struct range *range)
+{
+	unsigned long i;
+
+	for (i = 0; i < range->nr; i++)
+		segments[(range->first + i) / ENTRIES].table = NULL;
+}
+
+static int map_range(const struct range *range, unsigned int order)
 {
 	const unsigned long start = addr_of(range->first);
 	const unsigned long end = addr_of(range->first + range->nr);
+	struct vmap_area va;
 
-	if (kind == 2)
+	if (range->kind == AREA) {
+		va = area_of(range);
+		nr_by_table += !!segments[range->first / ENTRIES].table;
+		choose_pages(range, 0);
+		return vmap_map_area(&va, end, PAGE_KERNEL, pages, PAGE_SHIFT, 0);
+	}
+	if (range->nr >= ENTRIES)
+		forget_segments(range);
+	if (range->kind == PHYS)
 		return vmap_page_range(start, end, choose_phys(range), PAGE_KERNEL);
 	choose_pages(range, order);
 	return vmap_pages_range(start, end, PAGE_KERNEL, pages, PAGE_SHIFT + order);
@@ -103,6 +144,18 @@ static int map_range(const struct range *range, int kind, unsigned int order)
 static void unmap(unsigned long first, unsigned long nr)
 {
 	vunmap_range(addr_of(first), addr_of(first + nr));
+}
+
+static void unmap_range(const struct range *range)
+{
+	struct vmap_area va;
+
+	if (range->kind != AREA) {
+		unmap(range->first, range->nr);
+		return;
+	}
+	va = area_of(range);
+	vmap_unmap_area(&va);
 }
 
 /* Of a range that met another's, only what lies before that was mapped. */
@@ -122,27 +175,30 @@ static void undo_collision(const struct range *range)
 static void step_map(void)
 {
 	static const unsigned int orders[] = { 0, 2, 3, 6, 9 };
-	unsigned int order = 0, kind = rand() % 3;
+	unsigned int order = 0;
 	const int warnings = shim_warnings;
 	struct range range = {
 		.first = rand() % NR_PAGES,
 		.nr = 1 + rand() % (rand() % 4 ? 40 : 2000),
+		.kind = min(rand() % 6, AREA),
 	};
 	bool clear;
 	int err;
 
-	if (kind == 1) {
+	if (range.kind == BLOCKS) {
 		order = orders[rand() % ARRAY_SIZE(orders)];
 		range.nr = ALIGN(range.nr, 1UL << order);
 		range.first = ALIGN_DOWN(range.first, 1UL << order);
 	}
+	if (range.kind == AREA)
+		range.nr = 1 + rand() % (ENTRIES - range.first % ENTRIES);
 	if (range.first + range.nr > NR_PAGES || nr_live == MAX_LIVE)
 		return;
 	clear = is_free(&range);
-	if (!clear && (kind || rand() % 10))
+	if (!clear && (range.kind != PAGES || rand() % 4))
 		return;
 	shim_fail_in = clear && rand() % 6 == 0 ? 1 + rand() % 4 : 0;
-	err = map_range(&range, kind, order);
+	err = map_range(&range, order);
 	shim_fail_in = 0;
 	if (!clear) {
 		assert(err && shim_warnings > warnings);
@@ -151,7 +207,7 @@ static void step_map(void)
 	}
 	assert(shim_warnings == warnings);
 	if (err) {
-		unmap(range.first, range.nr);
+		unmap_range(&range);
 		nr_failed++;
 		return;
 	}
@@ -171,7 +227,7 @@ static void step_unmap(void)
 	i = rand() % nr_live;
 	range = live[i];
 	live[i] = live[--nr_live];
-	unmap(range.first, range.nr);
+	unmap_range(&range);
 	for (i = 0; i < range.nr; i++)
 		model[range.first + i] = NOTHING;
 	assert(shim_warnings == warnings);
@@ -183,7 +239,7 @@ int main(int argc, char **argv)
 
 	srand(argc > 1 ? atoi(argv[1]) : 1);
 	memset(model, 0xff, sizeof(model));
-	for (i = 0; i < 20000; i++) {
+	for (i = 0; i < 40000; i++) {
 		if (rand() % 3)
 			step_map();
 		else
@@ -194,8 +250,9 @@ int main(int argc, char **argv)
 	while (nr_live)
 		step_unmap();
 	check_all();
-	printf("map: %lu mapped, %lu failed, %lu collisions\n", nr_mapped, nr_failed,
-	       nr_collisions);
+	printf("map: %lu mapped, %lu of them by a known table, %lu failed, %lu collisions\n",
+	       nr_mapped, nr_by_table, nr_failed, nr_collisions);
 	assert(nr_mapped > 5000 && nr_failed > 100 && nr_collisions > 50);
+	assert(nr_by_table > 500);
 	return 0;
 }

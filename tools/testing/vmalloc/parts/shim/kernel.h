@@ -31,6 +31,7 @@ typedef uint8_t u8;
 typedef uint32_t u32;
 typedef uint64_t u64;
 typedef uint64_t phys_addr_t;
+typedef int pgprot_t;
 typedef unsigned int gfp_t;
 typedef unsigned int pgtbl_mod_mask;
 

@@ -312,7 +312,6 @@ static void shim_run_works(void)
 
 /* ---- the rest -------------------------------------------------------------------------- */
 
-typedef int pgprot_t;
 typedef struct { unsigned long v; } pte_t;
 typedef unsigned int kasan_vmalloc_flags_t;
 struct vm_area_struct {
@@ -389,6 +388,12 @@ static int vmap_pages_range_noflush(unsigned long start, unsigned long end, pgpr
 	for (addr = start; addr < end; addr += PAGE_SIZE)
 		memset((void *)addr, (*pages++)->zeroed ? 0 : 0x5a, PAGE_SIZE);
 	return space_map(start, end);
+}
+
+static int vmap_map_area(const struct vmap_area *va, unsigned long end, pgprot_t prot,
+			 struct page **pages, unsigned int shift, gfp_t gfp)
+{
+	return vmap_pages_range_noflush(va->va_start, end, prot, pages, shift, gfp);
 }
 
 #define vmap_pages_range(start, end, prot, pages, shift) space_map(start, end)

@@ -200,6 +200,11 @@ static void vmap_unmap_lazily(unsigned long start, unsigned long end)
 	}
 }
 
+static void vmap_unmap_area(const struct vmap_area *va)
+{
+	vmap_unmap_lazily(va->va_start, va->va_end);
+}
+
 /* Fails in the middle if it fails. */
 static int space_map(unsigned long start, unsigned long end)
 {

@@ -57,7 +57,6 @@ typedef struct { unsigned long v; } pmd_t;
 typedef struct { unsigned long v; } pud_t;
 typedef struct { unsigned long v; } p4d_t;
 typedef struct { unsigned long v; } pgd_t;
-typedef int pgprot_t;
 static pgd_t top[ENTRIES];
 static long nr_tables;
 static int init_mm;
@@ -143,6 +142,7 @@ DEFINE_LEVEL(p4d, pud, PUD_SHIFT)
 DEFINE_LEVEL(pud, pmd, PMD_SHIFT)
 DEFINE_LEVEL(pmd, pte, PAGE_SHIFT)
 #define pte_offset_kernel	pte_offset
+#define pte_index(addr)		(((addr) - BASE) / PAGE_SIZE % ENTRIES)
 #define pte_alloc_kernel_track(pmd, addr, modified) pte_alloc_track(NULL, pmd, addr, modified)
 
 #define DEFINE_LEAF(level, shift)					\
