@@ -352,21 +352,6 @@ struct vm_struct *remove_vm_area(const void *addr)
 }
 
 /**
- * vm_take_out() - remove the area of somebody who is sure that there is one
- * @addr: an address in it, on a page boundary
- * @who: the function that was called, for a warning
- *
- * Return: its vm_struct, or NULL.
- */
-struct vm_struct *vm_take_out(const void *addr, const char *who)
-{
-	struct vm_struct *vm = remove_vm_area(addr);
-
-	WARN(!vm, "%s: there is no area at %p\n", who, addr);
-	return vm;
-}
-
-/**
  * free_vm_area() - give back an area that has no pages of its own
  * @area: what get_vm_area() or one like it returned
  *

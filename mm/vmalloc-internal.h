@@ -402,11 +402,22 @@ struct vmap_area *vmap_node_get_spare(struct vmap_node *vn);
 
 /* ---- inside of purge, and the rest --------------------------------- */
 
+/* Pages that a node gathers before they count for all. */
+#define VMAP_LAZY_BATCH		256UL
+
 void __init vmap_purge_init(void);
-void vmap_purge_note_lazy(struct vmap_node *vn, unsigned long nr_pages);
-void vmap_purge_check(unsigned long addr);
+void vmap_purge_tell_lazy(struct vmap_node *vn);
+void vmap_purge_trace_free(unsigned long addr);
 void vmap_purge_read_stats(struct vmap_space_stats *stats);
 bool vmap_purge_make_room(bool *purged);
+
+/* Count what a node, which is locked, has freed. */
+static inline void vmap_purge_note_lazy(struct vmap_node *vn, unsigned long nr_pages)
+{
+	vn->lazy_pages += nr_pages;
+	if (unlikely(vn->lazy_pages >= VMAP_LAZY_BATCH))
+		vmap_purge_tell_lazy(vn);
+}
 
 #if defined(CONFIG_DEBUG_VM) || IS_ENABLED(CONFIG_KUNIT)
 bool vmap_space_validate(void);

@@ -49,7 +49,16 @@ struct vm_struct *vm_alloc(struct vmap_request *space, unsigned long vm_flags,
 			   unsigned long nr_pages);
 struct vm_struct *vm_place(struct vm_struct *vm, struct vmap_request *space);
 void __init vm_area_init(void);
-struct vm_struct *vm_take_out(const void *addr, const char *who);
+
+/* remove_vm_area() for @who, who is sure that there is one. */
+static inline struct vm_struct *vm_take_out(const void *addr, const char *who)
+{
+	struct vm_struct *vm = remove_vm_area(addr);
+
+	WARN(!vm, "%s: there is no area at %p\n", who, addr);
+	return vm;
+}
+
 struct vm_struct * __init vm_early_done(void);
 
 /* vmalloc-map.c */

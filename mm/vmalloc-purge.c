@@ -15,8 +15,6 @@
 
 #include "vmalloc-internal.h"
 
-/* Pages that a node gathers before they count for all. */
-#define VMAP_LAZY_BATCH		256UL
 /* Segments that are handled under one hold of a node's lock. */
 #define VMAP_PURGE_BATCH	32
 
@@ -48,21 +46,6 @@ static long lazy_max_pages(void)
 	return (long)fls(num_online_cpus()) * (32UL << 20 >> PAGE_SHIFT);
 }
 
-/**
- * vmap_purge_note_lazy - count what a node has freed
- * @vn: the node, locked
- * @nr_pages: how much
- */
-void vmap_purge_note_lazy(struct vmap_node *vn, unsigned long nr_pages)
-{
-	lockdep_assert_held(&vn->lock);
-	vn->lazy_pages += nr_pages;
-	if (vn->lazy_pages < VMAP_LAZY_BATCH)
-		return;
-	atomic_long_add(vn->lazy_pages, &vmap_lazy_pages);
-	vn->lazy_pages = 0;
-}
-
 static void vmap_purge_worker(struct work_struct *work)
 {
 	guard(mutex)(&vmap_purge_lock);
@@ -72,18 +55,30 @@ static void vmap_purge_worker(struct work_struct *work)
 static DECLARE_WORK(vmap_purge_work, vmap_purge_worker);
 
 /**
- * vmap_purge_check - start the worker if there is enough for it
- * @addr: of what was just freed, for the trace
+ * vmap_purge_tell_lazy - let what a node has freed count, and start the worker if there is
+ *	enough for it
+ * @vn: the node, locked
  */
-void vmap_purge_check(unsigned long addr)
+void vmap_purge_tell_lazy(struct vmap_node *vn)
+{
+	long nr_lazy;
+
+	lockdep_assert_held(&vn->lock);
+	nr_lazy = atomic_long_add_return(vn->lazy_pages, &vmap_lazy_pages);
+	vn->lazy_pages = 0;
+	if (nr_lazy > lazy_max_pages())
+		schedule_work(&vmap_purge_work);
+}
+
+/**
+ * vmap_purge_trace_free - trace that something was freed
+ * @addr: its address
+ */
+void vmap_purge_trace_free(unsigned long addr)
 {
 	/* Below 0 where a purge took what a node has not told of yet. */
-	long nr_lazy = atomic_long_read(&vmap_lazy_pages);
-
-	if (trace_free_vmap_area_noflush_enabled())
-		trace_free_vmap_area_noflush(addr, nr_lazy, lazy_max_pages());
-	if (unlikely(nr_lazy > lazy_max_pages()))
-		schedule_work(&vmap_purge_work);
+	trace_free_vmap_area_noflush(addr, atomic_long_read(&vmap_lazy_pages),
+				     lazy_max_pages());
 }
 
 /* ---- step 1: what is lazy by now ----------------------------------- */

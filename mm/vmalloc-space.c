@@ -275,7 +275,8 @@ void vmap_space_free(struct vmap_area *va)
 		list_add(&va->list, &vn->lazy_ranges);
 		spin_unlock(&vn->lock);
 	}
-	vmap_purge_check(addr);
+	if (trace_free_vmap_area_noflush_enabled())
+		vmap_purge_trace_free(addr);
 }
 
 /**

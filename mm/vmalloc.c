@@ -251,6 +251,19 @@ static void vm_alloc_bulk(struct vm_struct *vm, unsigned long nr, gfp_t gfp, int
 	}
 }
 
+/* No run, and nothing to do in bulk. */
+static bool vm_alloc_one_page(struct vm_struct *vm, gfp_t gfp, int node)
+{
+	struct page *page = vm_alloc_block(gfp, node, 0);
+
+	if (!page)
+		return false;
+	mod_lruvec_page_state(page, NR_VMALLOC, 1);
+	vm->pages[0] = page;
+	vm->nr_pages = 1;
+	return true;
+}
+
 /*
  * Fills vm->pages up to @nr, in blocks of 1 << @order that are aligned to their
  * size.  False if not all came; vm->nr_pages says how many did.
@@ -262,13 +275,8 @@ static bool vm_alloc_pages(struct vm_struct *vm, unsigned long nr, unsigned int 
 	gfp_t block_gfp = order ? gfp->page & ~__GFP_NOFAIL : gfp->page;
 	struct page *block;
 
-	if (nr == 1) {
-		/* No run, and nothing to do in bulk. */
-		block = vm_alloc_block(block_gfp, node, 0);
-		if (block)
-			vm_add_block(vm, block, 0);
-		return block;
-	}
+	if (nr == 1)
+		return vm_alloc_one_page(vm, block_gfp, node);
 	vm_alloc_runs(vm, nr, order, gfp->run, node);
 	if (!order)
 		vm_alloc_bulk(vm, nr, gfp->page, node);
@@ -627,29 +635,30 @@ void *__vmalloc_node_range_noprof(unsigned long size, unsigned long align,
 				  pgprot_t prot, unsigned long vm_flags, int node,
 				  const void *caller)
 {
-	struct vmalloc_request req = {
-		.size = size,
-		.align = align,
-		.gfp = vmalloc_split_gfp(gfp_mask),
-		.prot = prot,
-		.vm_flags = vm_flags,
-		.space.start = start,
-		.space.end = end,
-		.space.node = node,
-		.caller = caller,
-		.tag = !(kasan_hw_tags_enabled() && (gfp_mask & __GFP_SKIP_KASAN)),
-	};
+	struct vmalloc_request req;
 	kasan_vmalloc_flags_t kasan_flags;
 	unsigned int shift;
 	void *addr;
 
 	if (WARN_ON_ONCE(!size || in_nmi() || in_hardirq()))
 		return NULL;
+	req.size = size;
+	req.align = align;
+	req.gfp = vmalloc_split_gfp(gfp_mask);
+	req.prot = prot;
+	req.vm_flags = vm_flags;
+	req.caller = caller;
+	req.tag = !(kasan_hw_tags_enabled() && (gfp_mask & __GFP_SKIP_KASAN));
+	/* The rest of it is for vmalloc_get_area(). */
+	req.space.start = start;
+	req.space.end = end;
+	req.space.node = node;
+	req.space.gfp = req.gfp.meta;
+	req.space.va_flags = 0;
 	if (size >> PAGE_SHIFT > totalram_pages()) {
 		vmalloc_warn(&req, "more than there is memory");
 		return NULL;
 	}
-	req.space.gfp = req.gfp.meta;
 	shift = vmalloc_leaf_shift(&req);
 	kasan_flags = vmalloc_prepare_tags(&req);
 	addr = vmalloc_try(&req, shift, kasan_flags);

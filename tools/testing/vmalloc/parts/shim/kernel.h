@@ -303,6 +303,7 @@ struct vm_struct {
 	const void *caller;
 	unsigned long requested_size;
 };
+struct vm_struct *remove_vm_area(const void *addr);
 
 struct vmap_area {
 	unsigned long va_start;
