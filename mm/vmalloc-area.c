@@ -346,7 +346,7 @@ struct vm_struct *remove_vm_area(const void *addr)
 	debug_check_no_obj_freed(vm->addr, get_vm_area_size(vm));
 	kasan_free_module_shadow(vm);
 	kasan_poison_vmalloc(vm->addr, get_vm_area_size(vm));
-	vmap_unmap_area(va);
+	vmap_unmap_area(va, va->va_start + get_vm_area_size(vm));
 	vmap_space_free(va);
 	return vm;
 }

@@ -734,10 +734,14 @@ void vmap_unmap_lazily(unsigned long start, unsigned long end)
 /**
  * vmap_unmap_area() - unmap an area that will be flushed later
  * @va: the area, unlinked
+ * @end: end of what may be mapped, exclusive: where a guard page begins
+ *
+ * The entry of a guard page is not touched.  On UML each entry that was cleared, even an
+ * empty one, is a system call of the host in the next flush.
  */
-void vmap_unmap_area(const struct vmap_area *va)
+void vmap_unmap_area(const struct vmap_area *va, unsigned long end)
 {
-	const unsigned long start = va->va_start, end = va->va_end;
+	const unsigned long start = va->va_start;
 	pte_t *pte = vmap_area_pte(va);
 
 	if (unlikely(!pte)) {

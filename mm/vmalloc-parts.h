@@ -64,7 +64,7 @@ struct vm_struct * __init vm_early_done(void);
 /* vmalloc-map.c */
 int vmap_map_area(const struct vmap_area *va, unsigned long end, pgprot_t prot,
 		  struct page **pages, unsigned int page_shift, gfp_t gfp_mask);
-void vmap_unmap_area(const struct vmap_area *va);
+void vmap_unmap_area(const struct vmap_area *va, unsigned long end);
 void vmap_unmap_lazily(unsigned long start, unsigned long end);
 
 /* vmalloc-ram.c; not 0 ends the walk */

@@ -104,9 +104,10 @@ static unsigned long choose_phys(const struct range *range)
 
 static struct vmap_area area_of(const struct range *range)
 {
+	/* With a guard page, which may be another's here: it is not touched. */
 	return (struct vmap_area) {
 		.va_start = addr_of(range->first),
-		.va_end = addr_of(range->first + range->nr),
+		.va_end = addr_of(range->first + range->nr + 1),
 		.flags = VMAP_IN_SEGMENT,
 		.list.prev = &segments[range->first / ENTRIES].link,
 	};
@@ -155,7 +156,7 @@ static void unmap_range(const struct range *range)
 		return;
 	}
 	va = area_of(range);
-	vmap_unmap_area(&va);
+	vmap_unmap_area(&va, addr_of(range->first + range->nr));
 }
 
 /* Of a range that met another's, only what lies before that was mapped. */

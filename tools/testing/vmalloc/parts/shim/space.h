@@ -200,9 +200,10 @@ static void vmap_unmap_lazily(unsigned long start, unsigned long end)
 	}
 }
 
-static void vmap_unmap_area(const struct vmap_area *va)
+static void vmap_unmap_area(const struct vmap_area *va, unsigned long end)
 {
-	vmap_unmap_lazily(va->va_start, va->va_end);
+	assert(end == va->va_end || !space_mapped[space_page(end)]);
+	vmap_unmap_lazily(va->va_start, end);
 }
 
 /* Fails in the middle if it fails. */
