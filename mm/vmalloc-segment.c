@@ -322,8 +322,8 @@ static void shorten_run(struct vmap_segment *seg, unsigned int at, unsigned int 
 	seg->hint = at + nr;
 }
 
-static void take_room(struct vmap_segment *seg, const struct vmap_request *req,
-		      unsigned int at, unsigned int nr, struct vmap_area *va)
+static __always_inline void take_room(struct vmap_segment *seg, const struct vmap_request *req,
+				      unsigned int at, unsigned int nr, struct vmap_area *va)
 {
 	struct list_head **chain = chain_of(seg, at);
 
@@ -473,6 +473,19 @@ static void give_room(struct vmap_segment *seg, unsigned int nr, struct vmap_run
 	set_bound(seg, run.nr);
 }
 
+static __always_inline void mark_lazy(struct vmap_segment *seg, unsigned int granule,
+				      unsigned int nr)
+{
+	unsigned int first = BIT_WORD(granule), last = BIT_WORD(granule + nr - 1);
+
+	set_run(seg->lazy, granule, nr);
+	if (likely(first == last))
+		seg->lazy_words |= BIT(first);
+	else
+		seg->lazy_words |= GENMASK(last, first);
+	seg->nr_lazy += nr;
+}
+
 /**
  * vmap_segment_free - give back an area that was unlinked
  * @va: the area
@@ -491,9 +504,7 @@ struct vmap_area *vmap_segment_free(struct vmap_area *va, bool lazy)
 
 	spin_lock(&vn->lock);
 	if (lazy) {
-		set_run(seg->lazy, granule, nr);
-		seg->lazy_words |= GENMASK(BIT_WORD(granule + nr - 1), BIT_WORD(granule));
-		seg->nr_lazy += nr;
+		mark_lazy(seg, granule, nr);
 		if (list_empty(&seg->lazy_link))
 			list_add(&seg->lazy_link, &vn->lazy_segments);
 		vmap_purge_note_lazy(vn, (unsigned long)nr <<
