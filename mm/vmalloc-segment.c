@@ -854,6 +854,35 @@ struct vmap_area *vmap_segment_alloc_window(const struct vmap_request *req)
 
 /* ---- purge --------------------------------------------------------- */
 
+/*
+ * Where small areas lie one behind the other, many are freed alone.  So if a word has runs
+ * of up to four only, all of them flushed, and none goes on in the next word, see them at
+ * once: of those that are not the longest it is enough that they are shorter.
+ */
+static bool see_short(const struct vmap_segment *seg, unsigned int word,
+		      struct vmap_run *longest)
+{
+	unsigned long starts = ~seg->busy[word], runs = starts & ~(starts << 1), longer;
+	unsigned long fours = starts & (starts >> 1);
+	unsigned int nr = 1;
+
+	fours &= fours >> 2;
+	if (starts != seg->flushing[word] || fours & (fours >> 1))
+		return false;
+	if ((starts & 1) && word && !(seg->busy[word - 1] >> (BITS_PER_LONG - 1)))
+		return false;
+	if (starts >> (BITS_PER_LONG - 1) &&
+	    word < BITS_TO_LONGS(VMAP_SEGMENT_GRANULES) - 1 && !(seg->busy[word + 1] & 1))
+		return false;
+	/* First granules of runs of @nr. */
+	for (; (longer = starts & (starts >> 1)); nr++)
+		starts = longer;
+	see_run(longest, word * BITS_PER_LONG + __ffs(starts), nr);
+	if (runs & (runs - 1))
+		longest->rest = max(longest->rest, starts & (starts - 1) ? nr : nr - 1);
+	return true;
+}
+
 /* See the free runs that have granules of this word of @flushing; up to *end all were. */
 static void see_flushed(const struct vmap_segment *seg, unsigned int word,
 			struct vmap_run *longest, unsigned int *end)
@@ -893,7 +922,8 @@ void vmap_segment_reuse(struct vmap_segment *seg)
 	words = seg->flushing_words;
 	while (words) {
 		word = vmap_next_word(&words);
-		see_flushed(seg, word, &longest, &end);
+		if (!see_short(seg, word, &longest))
+			see_flushed(seg, word, &longest, &end);
 		seg->flushing[word] = 0;
 	}
 	seg->flushing_words = 0;

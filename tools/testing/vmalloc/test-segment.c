@@ -207,6 +207,71 @@ TEST(segment_space_runs_out)
 	world_shutdown();
 }
 
+/*
+ * A full segment in which some are freed has short runs and nothing else: what the purge
+ * says of its runs must be true, also of those that go on in the next word.
+ */
+TEST(segment_short_runs)
+{
+	unsigned int round, nr, i, purges;
+
+	world_boot(1, 64 * GIB);
+	for (round = 0; round < test_scaled(300); round++) {
+		unsigned int most = sim_between(1, 4), sparse = 2 << sim_below(8);
+
+		for (nr = 0; nr + most <= VMAP_SEGMENT_GRANULES; nr += i) {
+			i = sim_between(1, most);
+			EXPECT(!IS_ERR(model_alloc_pages(i, 1)));
+		}
+		while (nr++ < VMAP_SEGMENT_GRANULES)
+			EXPECT(!IS_ERR(model_alloc_pages(1, 1)));
+		for (purges = 0; purges < 3; purges++) {
+			for (i = model_nr_areas(); i--;)
+				if (!sim_below(sparse))
+					model_free(model_area_start(i), true);
+			vmap_space_purge(ULONG_MAX, 0, false);
+			world_check();
+		}
+		model_free_all();
+		vmap_space_purge(ULONG_MAX, 0, false);
+		/* What is known of runs is exact in new segments only. */
+		sim.shrinker->scan_objects(sim.shrinker, NULL);
+		sim_rcu_quiesce();
+	}
+	world_shutdown();
+}
+
+/* Two neighbours with the end of a word between them, of which one is free already. */
+static void free_neighbours(bool low_first)
+{
+	unsigned long start;
+	unsigned int i;
+
+	world_boot(1, 64 * GIB);
+	start = model_alloc_pages(2, 1)->va_start;
+	for (i = 2; i < VMAP_SEGMENT_GRANULES; i += 2)
+		EXPECT(!IS_ERR(model_alloc_pages(2, 1)));
+	start += (BITS_PER_LONG - 2) * PAGE_SIZE;
+	model_free(low_first ? start : start + 2 * PAGE_SIZE, true);
+	vmap_space_purge(ULONG_MAX, 0, false);
+	model_free(low_first ? start + 2 * PAGE_SIZE : start, true);
+	vmap_space_purge(ULONG_MAX, 0, false);
+	world_check();
+	EXPECT_EQ(model_alloc_pages(4, 1)->va_start, start);
+	model_free_all();
+	world_shutdown();
+}
+
+TEST(segment_run_goes_on_above)
+{
+	free_neighbours(false);
+}
+
+TEST(segment_run_goes_on_below)
+{
+	free_neighbours(true);
+}
+
 /* Descriptors are reused while areas are lazy: none waits for the purge. */
 TEST(segment_descriptors_are_reused)
 {
