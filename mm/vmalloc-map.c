@@ -18,7 +18,8 @@
  * caller's mask reaches that.
  *
  * Calls the page table helpers and KMSAN.  Knows nothing of which range is
- * whose, but for the checks of ioremap_page_range() and of sparse areas.
+ * whose, but for the checks of ioremap_page_range() and of sparse areas, and
+ * that a segment is where the table of its areas can be remembered.
  */
 #include <linux/export.h>
 #include <linux/hugetlb.h>
