@@ -27,7 +27,7 @@ static unsigned long nr_purges;
 
 /* What one purge has come to. */
 struct vmap_purge {
-	unsigned long start;		/* spans all that is flushed */
+	unsigned long start;		/* spans all that was lazy */
 	unsigned long end;
 	unsigned int nr_areas;		/* ranges, and segments with lazy granules */
 	unsigned long nr_pages;		/* in these */
@@ -162,6 +162,16 @@ static void release_shadow(unsigned long start, unsigned long end)
 	cond_resched();
 }
 
+/*
+ * No TLB may know shadow that was released.  That of UML stays mapped instead, and what
+ * this would call there makes all of it say that memory is accessible: of others, too.
+ */
+static void flush_shadow(unsigned long start, unsigned long end)
+{
+	if (!IS_ENABLED(CONFIG_UML))
+		kasan_release_vmalloc(start, end, start, end, KASAN_VMALLOC_TLB_FLUSH);
+}
+
 /* The flushing granules of a segment change by the purge only. */
 static void release_segment(struct vmap_segment *seg)
 {
@@ -189,8 +199,7 @@ static void release_shadows(struct vmap_purge *purge)
 			release_segment(seg);
 	list_for_each_entry(va, &purge->ranges, list)
 		release_shadow(va->va_start, va->va_end);
-	kasan_release_vmalloc(purge->start, purge->end, purge->start, purge->end,
-			      KASAN_VMALLOC_TLB_FLUSH);
+	flush_shadow(purge->start, purge->end);
 }
 
 /* ---- step 3: use it again ------------------------------------------ */
@@ -287,7 +296,7 @@ static void shrink_nodes(unsigned int keep)
  */
 void vmap_space_purge_locked(unsigned long start, unsigned long end, bool flush)
 {
-	struct vmap_purge purge = { .start = start, .end = end };
+	struct vmap_purge purge = { .start = ULONG_MAX };
 	struct vmap_node *vn;
 
 	lockdep_assert_held(&vmap_purge_lock);
@@ -300,13 +309,16 @@ void vmap_space_purge_locked(unsigned long start, unsigned long end, bool flush)
 		return;
 	}
 	atomic_long_sub(purge.nr_pages, &vmap_lazy_pages);
-	flush_tlb_kernel_range(purge.start, purge.end);
+	/* The direct map may be part of this. No shadow is released for it. */
+	start = min(start, purge.start);
+	end = max(end, purge.end);
+	flush_tlb_kernel_range(start, end);
 	release_shadows(&purge);
 	for_each_vmap_node(vn)
 		reuse_node(vn);
 	vmap_range_free(&purge.ranges);
 	WRITE_ONCE(nr_purges, nr_purges + 1);
-	trace_purge_vmap_area_lazy(purge.start, purge.end, purge.nr_areas);
+	trace_purge_vmap_area_lazy(start, end, purge.nr_areas);
 	shrink_nodes(1);
 }
 

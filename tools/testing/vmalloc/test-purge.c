@@ -249,3 +249,22 @@ TEST(purge_shadow)
 	world_shutdown();
 	EXPECT_EQ(sim.nr_shadow, before);
 }
+
+/* KASAN hears of what is lazy, not of the direct map that is flushed along with it. */
+TEST(purge_shadow_of_lazy_only)
+{
+	unsigned long first, second;
+
+	world_boot(1, 64 * GIB);
+	first = model_alloc_pages(64, 1)->va_start;
+	second = model_alloc_pages(64, 1)->va_start;
+	model_free(first, true);
+	model_free(second, true);
+	vmap_space_purge(VMALLOC_START - 64 * GIB, VMALLOC_START - 63 * GIB, true);
+	EXPECT_EQ(sim.nr_flushes, 1);
+	EXPECT_EQ(sim.nr_shadow_flushes, 1);
+	EXPECT_EQ(sim.shadow_flush_start, first);
+	EXPECT_EQ(sim.shadow_flush_end, second + 64 * PAGE_SIZE);
+	model_free_all();
+	world_shutdown();
+}

@@ -115,6 +115,7 @@ static inline bool gfpflags_allow_blocking(gfp_t gfp)
  * @nr_locks: spinlocks held
  * @nr_steps: functions that a lock was asserted in, since the last one was taken
  * @nr_taken: spinlocks taken so far, where tests run
+ * @nr_works: locks taken and shadow released, since the last cond_resched()
  * @nr_rcu: RCU read-side sections it is in
  * @atomic: preemption is disabled
  * @gfp: every allocation must keep to this, if @gfp_known
@@ -124,6 +125,7 @@ struct shim_task {
 	unsigned int nr_locks;
 	unsigned int nr_steps;
 	unsigned int nr_taken;
+	unsigned int nr_works;
 	unsigned int nr_rcu;
 	bool atomic;
 	gfp_t gfp;
@@ -152,7 +154,12 @@ void mutex_lock(struct mutex *mutex);
 bool mutex_trylock(struct mutex *mutex);
 void mutex_unlock(struct mutex *mutex);
 void might_sleep(void);
-#define cond_resched()		might_sleep()
+#define cond_resched()							\
+	do {								\
+		might_sleep();						\
+		if (!IS_ENABLED(SHIM_BENCH))				\
+			shim_task.nr_works = 0;				\
+	} while (0)
 bool shim_is_held(const spinlock_t *lock);
 #define SHIM_LOCK_OF(lock)	_Generic((lock), struct mutex *: (void *)(lock), \
 					 default: (void *)(lock))

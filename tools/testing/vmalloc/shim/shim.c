@@ -98,6 +98,13 @@ void shim_step(void)
 		WRITE_ONCE(sim.most_steps, shim_task.nr_steps);
 }
 
+/* The same for how long others have to wait for the CPU. */
+static void shim_work(void)
+{
+	if (++shim_task.nr_works > data_race(sim.most_works))
+		WRITE_ONCE(sim.most_works, shim_task.nr_works);
+}
+
 void spin_lock_init(spinlock_t *lock)
 {
 	pthread_mutex_init(&lock->mutex, NULL);
@@ -121,8 +128,10 @@ void spin_lock(spinlock_t *lock)
 	SHIM_ASSERT(!shim_is_held(lock), "deadlock");
 	pthread_mutex_lock(&lock->mutex);
 	locked(lock);
-	if (!IS_ENABLED(SHIM_BENCH))
-		shim_task.nr_taken++;
+	if (IS_ENABLED(SHIM_BENCH))
+		return;
+	shim_task.nr_taken++;
+	shim_work();
 }
 
 bool spin_trylock(spinlock_t *lock)
@@ -434,7 +443,15 @@ void kasan_release_vmalloc(unsigned long start, unsigned long end, unsigned long
 	unsigned long page = ALIGN(PFN_DOWN(free_start), 8);
 
 	SHIM_ASSERT(!shim_task.nr_locks, "shadow is released under a spinlock");
-	if (!(flags & KASAN_VMALLOC_PAGE_RANGE) || IS_ENABLED(SHIM_BENCH))
+	if (IS_ENABLED(SHIM_BENCH))
+		return;
+	shim_work();
+	if (flags & KASAN_VMALLOC_TLB_FLUSH) {
+		sim.nr_shadow_flushes++;
+		sim.shadow_flush_start = start;
+		sim.shadow_flush_end = end;
+	}
+	if (!(flags & KASAN_VMALLOC_PAGE_RANGE))
 		return;
 	pthread_mutex_lock(&world_lock);
 	for (; page + 8 <= PFN_DOWN(free_end); page += 8) {

@@ -22,10 +22,14 @@
  * @nr_objects: in use
  * @nr_flushes: TLB flushes
  * @nr_shadow: pages of shadow in use
+ * @nr_shadow_flushes: TLB flushes for shadow that was released
+ * @shadow_flush_start: what the last of these spans
+ * @shadow_flush_end: its end
  * @nr_warnings: kernel warnings, and of those
  * @nr_expected: the ones that a test still expects
  * @nr_messages: lines of level warning and above
  * @most_steps: functions that a lock is asserted in, under one hold of a spinlock, at most
+ * @most_works: locks taken and shadow released without a cond_resched() in between, at most
  * @gfp: all masks, or-ed
  * @work: what is to be run
  */
@@ -42,10 +46,14 @@ struct sim {
 	long nr_objects;
 	unsigned long nr_flushes;
 	long nr_shadow;
+	unsigned long nr_shadow_flushes;
+	unsigned long shadow_flush_start;
+	unsigned long shadow_flush_end;
 	unsigned long nr_warnings;
 	unsigned long nr_expected;
 	unsigned long nr_messages;
 	unsigned int most_steps;
+	unsigned int most_works;
 	gfp_t gfp;
 	struct work_struct *work;
 	struct shrinker *shrinker;
