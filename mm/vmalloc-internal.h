@@ -224,6 +224,7 @@ struct vmap_area *vmap_range_find(unsigned long addr);
 struct vmap_area *vmap_range_next(unsigned long addr);
 struct vmap_area *vmap_range_unlink(unsigned long addr);
 void vmap_range_unlink_area(struct vmap_area *va);
+bool vmap_range_free_some(struct list_head *areas);
 void vmap_range_free(struct list_head *areas);
 
 /* ---- segments (vmalloc-segment.c) ----------------------------------------------- */

@@ -204,6 +204,12 @@ static void release_shadows(struct vmap_purge *purge)
 
 /* ---- step 3: use it again ------------------------------------------ */
 
+static void free_ranges(struct list_head *ranges)
+{
+	while (vmap_range_free_some(ranges))
+		cond_resched();
+}
+
 /* Detach empty segments but for @keep of each class. */
 static void detach_empty(struct vmap_node *vn, unsigned int keep, struct list_head *empty)
 {
@@ -254,22 +260,26 @@ static void shrink_node(struct vmap_node *vn, unsigned int keep, struct list_hea
 	spin_lock(&vn->lock);
 	detach_empty(vn, keep, &empty);
 	spin_unlock(&vn->lock);
-	list_for_each_entry_safe(seg, ahead, &empty, link)
+	list_for_each_entry_safe(seg, ahead, &empty, link) {
 		vmap_segment_destroy(seg, ranges);
+		cond_resched();
+	}
 }
 
 /* Shadow of a segment lies on pages that no other range shares, or is kept. */
-static void free_segment_ranges(struct list_head *ranges)
+static void release_segments(struct list_head *ranges)
 {
+	unsigned long start = ULONG_MAX, end = 0;
 	struct vmap_area *range;
 
-	if (IS_ENABLED(CONFIG_KASAN_VMALLOC))
-		list_for_each_entry(range, ranges, list)
-			kasan_release_vmalloc(range->va_start, range->va_end,
-					      range->va_start, range->va_end,
-					      KASAN_VMALLOC_PAGE_RANGE |
-					      KASAN_VMALLOC_TLB_FLUSH);
-	vmap_range_free(ranges);
+	if (!IS_ENABLED(CONFIG_KASAN_VMALLOC) || list_empty(ranges))
+		return;
+	list_for_each_entry(range, ranges, list) {
+		release_shadow(range->va_start, range->va_end);
+		start = min(start, range->va_start);
+		end = max(end, range->va_end);
+	}
+	flush_shadow(start, end);
 }
 
 static void shrink_nodes(unsigned int keep)
@@ -280,7 +290,8 @@ static void shrink_nodes(unsigned int keep)
 	lockdep_assert_held(&vmap_purge_lock);
 	for_each_vmap_node(vn)
 		shrink_node(vn, keep, &ranges);
-	free_segment_ranges(&ranges);
+	release_segments(&ranges);
+	free_ranges(&ranges);
 }
 
 /* ---- a purge ------------------------------------------------------- */
@@ -316,7 +327,7 @@ void vmap_space_purge_locked(unsigned long start, unsigned long end, bool flush)
 	release_shadows(&purge);
 	for_each_vmap_node(vn)
 		reuse_node(vn);
-	vmap_range_free(&purge.ranges);
+	free_ranges(&purge.ranges);
 	WRITE_ONCE(nr_purges, nr_purges + 1);
 	trace_purge_vmap_area_lazy(start, end, purge.nr_areas);
 	shrink_nodes(1);

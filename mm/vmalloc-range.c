@@ -576,26 +576,39 @@ int vmap_range_alloc(const struct vmap_request *req, struct vmap_area *va)
 }
 
 /**
- * vmap_range_free - make areas free
- * @areas: linked by their list, not in the busy tree, no TLB knows them. Empty
- *	afterwards.
+ * vmap_range_free_some - make a few areas free, as many as one hold of the lock is for
+ * @areas: linked by their list, not in the busy tree, no TLB knows them. Those that are
+ *	free now are gone from it.
+ *
+ * Return: false if these were all
+ */
+bool vmap_range_free_some(struct list_head *areas)
+{
+	unsigned int nr = VMAP_FREE_BATCH;
+	struct vmap_area *va;
+	LIST_HEAD(unused);
+
+	if (list_empty(areas))
+		return false;
+	spin_lock(&vmap_ranges.lock);
+	while (nr-- && !list_empty(areas)) {
+		va = list_first_entry(areas, struct vmap_area, list);
+		list_del(&va->list);
+		free_merge(va, &unused);
+	}
+	spin_unlock(&vmap_ranges.lock);
+	vmap_descriptor_free_list(&unused);
+	return !list_empty(areas);
+}
+
+/**
+ * vmap_range_free - make areas free, without a pause
+ * @areas: as above; few of them
  */
 void vmap_range_free(struct list_head *areas)
 {
-	struct vmap_area *va;
-	LIST_HEAD(unused);
-	unsigned int nr;
-
-	while (!list_empty(areas)) {
-		spin_lock(&vmap_ranges.lock);
-		for (nr = 0; nr < VMAP_FREE_BATCH && !list_empty(areas); nr++) {
-			va = list_first_entry(areas, struct vmap_area, list);
-			list_del(&va->list);
-			free_merge(va, &unused);
-		}
-		spin_unlock(&vmap_ranges.lock);
-		vmap_descriptor_free_list(&unused);
-	}
+	while (vmap_range_free_some(areas))
+		;
 }
 
 /* ---- boot ---------------------------------------------------------- */

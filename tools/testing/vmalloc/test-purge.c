@@ -268,3 +268,41 @@ TEST(purge_shadow_of_lazy_only)
 	model_free_all();
 	world_shutdown();
 }
+
+/* However many segments were emptied: one flush for what was lazy, and one for them. */
+TEST(purge_flushes_shadow_twice)
+{
+	struct shrink_control sc = { };
+	unsigned int i;
+
+	world_boot(1, 64 * GIB);
+	for (i = 0; i < 64; i++)
+		model_alloc_pages(VMAP_SEGMENT_GRANULES / 4, 1);
+	model_free_all();
+	vmap_space_purge(ULONG_MAX, 0, false);
+	EXPECT_EQ(sim.nr_shadow_flushes, 2);
+	sim.shrinker->scan_objects(sim.shrinker, &sc);
+	EXPECT_EQ(sim.nr_shadow_flushes, 3);
+	/* There was nothing to give back. */
+	sim.shrinker->scan_objects(sim.shrinker, &sc);
+	EXPECT_EQ(sim.nr_shadow_flushes, 3);
+	world_shutdown();
+}
+
+/* Others get the CPU in between, however many segments and ranges there are. */
+TEST(purge_lets_others_run)
+{
+	unsigned int i;
+
+	world_boot(1, 64 * GIB * (PAGE_SIZE >> 12));
+	for (i = 0; i < 400; i++)
+		model_alloc_pages(VMAP_SEGMENT_GRANULES / 4, 1);
+	for (i = 0; i < 512; i++)
+		model_alloc_pages(VMAP_SEGMENT_GRANULES * 4 + 1, 1);
+	model_free_all();
+	cond_resched();
+	sim.most_works = 0;
+	vmap_space_purge(ULONG_MAX, 0, false);
+	EXPECT(sim.most_works && sim.most_works < 10);
+	world_shutdown();
+}
