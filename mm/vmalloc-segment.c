@@ -574,6 +574,19 @@ static void hash_add(struct vmap_segment *seg)
 	spin_unlock(&vmap_segment_hash_lock);
 }
 
+static struct vmap_segment *segment_get_memory(gfp_t gfp, int node)
+{
+	struct vmap_segment *seg;
+
+	seg = kmem_cache_alloc_node(vmap_segment_cache, gfp | __GFP_ZERO, node);
+	/* Its start is the address of an area, and no reference to what lies there. */
+	BUILD_BUG_ON(offsetof(struct vmap_segment, start) >
+		     offsetof(struct vmap_segment, node));
+	if (seg)
+		kmemleak_scan_area(&seg->node, SIZE_MAX, gfp);
+	return seg;
+}
+
 /* Not in a bin yet: nobody else can take from it. */
 static struct vmap_segment *segment_create(const struct vmap_request *want,
 					   unsigned int class, struct vmap_node *vn)
@@ -582,8 +595,7 @@ static struct vmap_segment *segment_create(const struct vmap_request *want,
 	struct vmap_segment *seg;
 	struct vmap_area *range;
 
-	seg = kmem_cache_alloc_node(vmap_segment_cache,
-				    (want->gfp & GFP_RECLAIM_MASK) | __GFP_ZERO, want->node);
+	seg = segment_get_memory(want->gfp & GFP_RECLAIM_MASK, want->node);
 	range = seg ? vmap_descriptor_alloc(want->gfp, want->node) : NULL;
 	if (!range)
 		goto fail;

@@ -187,6 +187,31 @@ TEST(segment_detached_is_full)
 	world_shutdown();
 }
 
+/*
+ * The first area of a segment begins where the segment does, and both where its range
+ * does: none of that is a reference to what lies there, or a leak would be none.
+ */
+TEST(segment_start_is_no_reference)
+{
+	struct vmap_segment *seg;
+	struct vmap_area *va;
+
+	world_boot(1, 64 * GIB);
+	va = model_alloc_pages(2, 1);
+	rcu_read_lock();
+	seg = vmap_segment_at(va->va_start);
+	rcu_read_unlock();
+	EXPECT_EQ(seg->start, va->va_start);
+	EXPECT_EQ(sim_references(seg, va->va_start), 0);
+	EXPECT_EQ(sim_references(seg->range, va->va_start), 0);
+	EXPECT_EQ(sim_references(va, va->va_start), 0);
+	/* But areas, and the range, are what a segment refers to. */
+	EXPECT_EQ(sim_references(seg, (unsigned long)&va->list), 1);
+	EXPECT_EQ(sim_references(seg, (unsigned long)seg->range), 1);
+	model_free_all();
+	world_shutdown();
+}
+
 /* Without room for another segment, areas come from anywhere. */
 TEST(segment_space_runs_out)
 {

@@ -117,6 +117,7 @@ static inline bool gfpflags_allow_blocking(gfp_t gfp)
  * @nr_taken: spinlocks taken so far, where tests run
  * @nr_works: locks taken and shadow released, since the last cond_resched()
  * @nr_rcu: RCU read-side sections it is in
+ * @allocated: the object that it got last
  * @atomic: preemption is disabled
  * @gfp: every allocation must keep to this, if @gfp_known
  */
@@ -127,6 +128,7 @@ struct shim_task {
 	unsigned int nr_taken;
 	unsigned int nr_works;
 	unsigned int nr_rcu;
+	void *allocated;
 	bool atomic;
 	gfp_t gfp;
 	bool gfp_known;
@@ -303,7 +305,12 @@ void kfree(const void *object);
 #define kzalloc_obj(type, gfp)	kzalloc(sizeof(type), gfp)
 #define kcalloc(n, bytes, gfp)	kzalloc(size_mul(n, bytes), gfp)
 #define kmalloc_array(n, bytes, gfp) kzalloc(size_mul(n, bytes), gfp)
-#define kmemleak_scan_area(ptr, bytes, gfp) ((void)0)
+void shim_scan_area(const void *ptr, size_t bytes);
+#define kmemleak_scan_area(ptr, bytes, gfp)				\
+	do {								\
+		if (!IS_ENABLED(SHIM_BENCH))				\
+			shim_scan_area(ptr, bytes);			\
+	} while (0)
 unsigned long totalram_pages(void);
 
 /* ---- what is called out to -------------------------------------------------------------------- */

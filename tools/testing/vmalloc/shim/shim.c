@@ -199,6 +199,7 @@ struct hlist_node *shim_rcu_load(struct hlist_node **node)
 struct shim_object {
 	struct kmem_cache *cache;
 	struct shim_object *next;
+	const void *scan_from;		/* kmemleak: all behind this, NULL for all of it */
 	bool live;
 	long body[];
 };
@@ -301,6 +302,10 @@ static void *get_object(struct kmem_cache *cache, size_t bytes, gfp_t gfp)
 		object = calloc(1, sizeof(*object) + bytes);
 	object->cache = cache;
 	object->live = true;
+	if (!IS_ENABLED(SHIM_BENCH)) {
+		object->scan_from = NULL;
+		shim_task.allocated = object->body;
+	}
 	if (gfp & __GFP_ZERO)
 		memset(object->body, 0, bytes);
 	return object->body;
@@ -341,6 +346,27 @@ void kfree(const void *body)
 void kmem_cache_free(struct kmem_cache *cache, void *body)
 {
 	kfree(body);
+}
+
+/* What is known here: the rest of the object that was allocated just before. */
+void shim_scan_area(const void *ptr, size_t bytes)
+{
+	struct shim_object *object = container_of(shim_task.allocated, struct shim_object, body);
+
+	SHIM_ASSERT(ptr >= (void *)object->body && bytes == SIZE_MAX &&
+		    ptr < (void *)object->body + object->cache->bytes, "not in this object");
+	object->scan_from = ptr;
+}
+
+unsigned int sim_references(const void *body, unsigned long value)
+{
+	const struct shim_object *object = container_of((void *)body, struct shim_object, body);
+	const unsigned long *word = object->scan_from ?: body;
+	unsigned int nr = 0;
+
+	for (; (void *)(word + 1) <= body + object->cache->bytes; word++)
+		nr += *word == value;
+	return nr;
 }
 
 unsigned long totalram_pages(void)

@@ -69,6 +69,9 @@ bool sim_run_work(void);
 void sim_rcu_quiesce(void);
 long sim_cache_objects(const char *name);
 
+/* How often does kmemleak find a value in an object of a cache? */
+unsigned int sim_references(const void *object, unsigned long value);
+
 /* The TLB: pages that were unmapped and may still be known to it. */
 void sim_tlb_stale(unsigned long start, unsigned long end);
 void sim_tlb_check(unsigned long start, unsigned long end);
