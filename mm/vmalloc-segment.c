@@ -366,6 +366,7 @@ static struct vmap_area *area_from(struct vmap_segment *seg, unsigned int granul
 {
 	struct list_head *at = *link_to(seg, granule);
 
+	lockdep_assert_held(&seg->node->lock);
 	return at ? list_entry(at, struct vmap_area, list) : NULL;
 }
 
@@ -530,12 +531,15 @@ struct vmap_area *vmap_segment_free(struct vmap_area *va, bool lazy)
 int vmap_segment_walk(struct vmap_segment *seg, unsigned long addr, vmap_area_fn fn,
 		      void *data)
 {
-	unsigned int granule;
+	unsigned int granule = 0;
 	struct vmap_area *va;
 	int ret = 0;
 
 	spin_lock(&seg->node->lock);
-	for_each_set_bit(granule, seg->starts, VMAP_SEGMENT_GRANULES) {
+	/* Begin with the area that may lie there; if none starts before, with the first. */
+	if (addr > seg->start)
+		granule = start_granule(seg, addr) % VMAP_SEGMENT_GRANULES;
+	for_each_set_bit_from(granule, seg->starts, VMAP_SEGMENT_GRANULES) {
 		va = area_from(seg, granule);
 		ret = va && va->va_end > addr ? fn(va, data) : 0;
 		if (ret)

@@ -187,6 +187,40 @@ TEST(segment_detached_is_full)
 	world_shutdown();
 }
 
+static int see_first(struct vmap_area *va, void *data)
+{
+	*(struct vmap_area **)data = va;
+	return 1;
+}
+
+/* A walk to an area does not come by all that lie before it, and misses none. */
+TEST(segment_walk_from_within)
+{
+	unsigned int nr = VMAP_SEGMENT_GRANULES / 2, i;
+	struct vmap_area *va, *seen;
+
+	world_boot(1, 64 * GIB);
+	for (i = 0; i < nr; i++)
+		model_alloc_pages(2, 1);
+	va = vmap_space_find(VMALLOC_START + (VMAP_SEGMENT_GRANULES - 2) * PAGE_SIZE);
+	for (i = 0; i < 2; i++) {
+		sim.most_steps = 0;
+		EXPECT_EQ(vmap_space_walk(va->va_start + i * PAGE_SIZE, see_first, &seen), 1);
+		EXPECT(seen == va);
+		EXPECT(sim.most_steps && sim.most_steps < 5);
+	}
+	/* From where none starts any more, and from where none does at all. */
+	model_free(va->va_start, true);
+	EXPECT_EQ(vmap_space_walk(va->va_start, see_first, &seen), 0);
+	model_free(VMALLOC_START, true);
+	EXPECT_EQ(vmap_space_walk(VMALLOC_START + PAGE_SIZE, see_first, &seen), 1);
+	EXPECT_EQ(seen->va_start, VMALLOC_START + 2 * PAGE_SIZE);
+	EXPECT_EQ(vmap_space_walk(0, see_first, &seen), 1);
+	EXPECT_EQ(seen->va_start, VMALLOC_START + 2 * PAGE_SIZE);
+	model_free_all();
+	world_shutdown();
+}
+
 /*
  * The first area of a segment begins where the segment does, and both where its range
  * does: none of that is a reference to what lies there, or a leak would be none.
