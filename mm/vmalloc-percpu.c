@@ -9,8 +9,8 @@
  *
  * Each of these areas may lie in the middle of a free range, and then needs a
  * second descriptor.  How many do is known once a place was found; what is
- * missing is allocated without the lock, and the search repeated.  The usual
- * chunk lies at the end of a free range and needs none.
+ * missing is allocated without the lock, and the search repeated.  Those of the
+ * usual chunk lie at the end of free ranges and need none.
  */
 #include "vmalloc-internal.h"
 
@@ -29,6 +29,7 @@
  * @vms: what the caller gets
  * @spares: second descriptors
  * @nr_spares: how many
+ * @nr_splits: how many are needed, as the last search says
  */
 struct congruent {
 	const unsigned long *offsets;
@@ -42,6 +43,7 @@ struct congruent {
 	struct vm_struct **vms;
 	struct list_head spares;
 	int nr_spares;
+	int nr_splits;
 };
 
 static unsigned long span_bytes(const struct congruent *con)
@@ -188,18 +190,19 @@ static void take_areas(struct congruent *con)
 }
 
 /*
- * Two areas can lie in one free range, so each may split what the one before it
- * left: with one spare for each, none can be missing.  A single area, which is the
- * usual number, needs it in the middle of a range only.
+ * Each area in the middle of a free range may split it.  One at its end stays at the end
+ * of what others leave of the range, so it never does, whatever is taken before it.
  */
-static bool needs_spares(const struct congruent *con)
+static int count_splits(const struct congruent *con)
 {
 	struct vmap_fit fit;
+	int i, nr = 0;
 
-	if (con->nr > 1)
-		return con->nr_spares < con->nr;
-	fit = fit_of(con, 0);
-	return vmap_fit_kind(&fit) == VMAP_FIT_MIDDLE && !con->nr_spares;
+	for (i = 0; i < con->nr; i++) {
+		fit = fit_of(con, i);
+		nr += vmap_fit_kind(&fit) == VMAP_FIT_MIDDLE;
+	}
+	return nr;
 }
 
 /* 0, -ENOENT, or -EAGAIN if spares are missing. */
@@ -208,7 +211,8 @@ static int try_areas(struct congruent *con)
 	guard(spinlock)(&vmap_ranges.lock);
 	if (!find_base(con))
 		return -ENOENT;
-	if (needs_spares(con))
+	con->nr_splits = count_splits(con);
+	if (con->nr_spares < con->nr_splits)
 		return -EAGAIN;
 	take_areas(con);
 	return 0;
@@ -218,7 +222,7 @@ static bool get_spares(struct congruent *con)
 {
 	struct vmap_area *va;
 
-	while (con->nr_spares < con->nr) {
+	while (con->nr_spares < con->nr_splits) {
 		va = vmap_preload(con->gfp, NUMA_NO_NODE);
 		if (!va)
 			return false;

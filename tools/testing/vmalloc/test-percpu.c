@@ -58,6 +58,85 @@ TEST(percpu_one_group)
 	world_shutdown();
 }
 
+static unsigned int nr_descriptors;
+
+static void count_descriptors(const char *cache, gfp_t gfp)
+{
+	nr_descriptors += !strcmp(cache, "vmap_area");
+}
+
+/*
+ * Two groups, as with two NUMA nodes, both at the end of what is free:
+ *
+ *	... free  222 111 000 | free  222 111 000 |
+ *
+ * No second descriptor is looked for, so none that is missing can fail a chunk.
+ */
+TEST(percpu_two_groups)
+{
+	unsigned long offsets[] = { 0, 64 * PAGE_SIZE };
+	size_t sizes[] = { 8 * PAGE_SIZE, 8 * PAGE_SIZE };
+	struct vmap_space_stats before, after;
+	struct vm_struct **vms[8];
+	int i;
+
+	world_boot(1, 64 * GIB);
+	vms[0] = pcpu_get_vm_areas(offsets, sizes, 2, PAGE_SIZE, GFP_KERNEL);
+	vmap_space_read_stats(&before);
+	for (i = 1; i < 7; i++) {
+		nr_descriptors = 0;
+		sim.on_alloc = count_descriptors;
+		vms[i] = pcpu_get_vm_areas(offsets, sizes, 2, PAGE_SIZE, GFP_NOWAIT);
+		sim.on_alloc = NULL;
+		EXPECT_EQ((unsigned long)vms[i][1]->addr, VMALLOC_END - (i + 1) * sizes[1]);
+		EXPECT_EQ(nr_descriptors, 2);
+		check_congruent(vms[i], offsets, sizes, 2);
+	}
+	vmap_space_read_stats(&after);
+	EXPECT_EQ(after.nr_preload_hits, before.nr_preload_hits);
+	EXPECT_EQ(after.nr_preload_allocs, before.nr_preload_allocs);
+	EXPECT_EQ(after.nr_fits[VMAP_FIT_HIGH] - before.nr_fits[VMAP_FIT_HIGH], 12);
+	for (i = 0; i < 7; i++)
+		pcpu_free_vm_areas(vms[i], 2);
+	world_shutdown();
+}
+
+/*
+ * Three areas side by side that fill a free range, the one in the middle taken first: it
+ * splits the range, and none of the others does.
+ */
+TEST(percpu_middle_first)
+{
+	unsigned long offsets[] = { 8 * PAGE_SIZE, 0, 16 * PAGE_SIZE };
+	size_t sizes[] = { 8 * PAGE_SIZE, 8 * PAGE_SIZE, 8 * PAGE_SIZE };
+	struct vmap_space_stats before, after;
+	struct vmap_request req = {
+		.align_bytes = 1, .node = NUMA_NO_NODE, .gfp = GFP_KERNEL,
+	};
+	struct vm_struct **vms;
+
+	world_boot(1, 2048 * PAGE_SIZE);
+	req.start = VMALLOC_START;
+	req.end = VMALLOC_END - 24 * PAGE_SIZE;
+	req.size_bytes = req.end - req.start;
+	EXPECT(!IS_ERR(model_alloc(&req)));
+	req.start = VMALLOC_END;
+	req.end = req.start + PAGE_SIZE;
+	req.size_bytes = PAGE_SIZE;
+	EXPECT(!IS_ERR(model_alloc(&req)));
+	vmap_space_read_stats(&before);
+	vms = pcpu_get_vm_areas(offsets, sizes, 3, PAGE_SIZE, GFP_NOWAIT);
+	check_congruent(vms, offsets, sizes, 3);
+	vmap_space_read_stats(&after);
+	EXPECT_EQ(after.nr_fits[VMAP_FIT_MIDDLE] - before.nr_fits[VMAP_FIT_MIDDLE], 1);
+	EXPECT_EQ(after.nr_fits[VMAP_FIT_EXACT] - before.nr_fits[VMAP_FIT_EXACT], 2);
+	EXPECT_EQ(after.nr_preload_hits - before.nr_preload_hits, 1);
+	EXPECT_EQ(after.nr_preload_allocs, before.nr_preload_allocs);
+	pcpu_free_vm_areas(vms, 3);
+	model_free_all();
+	world_shutdown();
+}
+
 /* The highest base that fits, found by trying each: among areas and uneven offsets. */
 static unsigned long naive_base(const unsigned long *offsets, const size_t *sizes, int nr,
 				unsigned long align, unsigned long span)
