@@ -152,7 +152,8 @@ static gfp_t vmalloc_known_gfp(gfp_t gfp)
 	if (likely(!unknown))
 		return gfp;
 	gfp &= VMALLOC_GFP_KNOWN;
-	WARN_ONCE(!(gfp & __GFP_NOWARN), "vmalloc: gfp bits %#x (%pGg) make no sense, ignored\n",
+	/* A mistake of the caller, which __GFP_NOWARN is not about: that is for failures. */
+	WARN_ONCE(true, "vmalloc: gfp bits %#x (%pGg) make no sense, ignored\n",
 		  unknown, &unknown);
 	return gfp;
 }

@@ -168,6 +168,28 @@ static void test_vrealloc(void)
 	settle();
 }
 
+/* Bits that make no sense are taken out with a warning, and __GFP_NOWARN is not about that. */
+static void test_unknown_gfp(void)
+{
+	static const gfp_t gfps[] = {
+		GFP_KERNEL | __GFP_THISNODE, GFP_KERNEL | __GFP_THISNODE | __GFP_NOWARN,
+		GFP_NOWAIT | __GFP_DMA,
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(gfps); i++) {
+		record_start();
+		vfree(__vmalloc_noprof(PAGE_SIZE, gfps[i]));
+		assert(shim_warnings == 1);
+		assert(!(record.any & (__GFP_THISNODE | __GFP_DMA)));
+		shim_warnings = 0;
+		settle();
+	}
+	vfree(__vmalloc_noprof(PAGE_SIZE, GFP_KERNEL | __GFP_NOWARN));
+	assert(!shim_warnings);
+	settle();
+}
+
 static void test_areas(void)
 {
 	struct vm_struct *vm;
@@ -222,6 +244,7 @@ int main(int argc, char **argv)
 	test_areas();
 	test_wrap(0);
 	test_wrap(VM_ALLOW_HUGE_VMAP);
+	test_unknown_gfp();
 	printf("alloc: %zu masks, %u requests failed\n", ARRAY_SIZE(masks), nr_failed);
 	assert(nr_failed > 100);
 	return 0;
