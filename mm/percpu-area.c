@@ -102,8 +102,8 @@ static __always_inline unsigned int pcpu_free_below(const struct pcpu_area_map *
 }
 
 /* Length of the free run that starts at @slot, as far as it lies in [slot, high). */
-static unsigned int pcpu_free_above(const struct pcpu_area_map *map, unsigned int slot,
-				    unsigned int high)
+static __always_inline unsigned int pcpu_free_above(const struct pcpu_area_map *map,
+						    unsigned int slot, unsigned int high)
 {
 	unsigned int word = BIT_WORD(slot);
 	unsigned long busy = map->busy[word] & BITMAP_FIRST_WORD_MASK(slot);
@@ -114,8 +114,8 @@ static unsigned int pcpu_free_above(const struct pcpu_area_map *map, unsigned in
 }
 
 /* [slot, end) of the row that starts at @start was busy and is free now. */
-static void pcpu_room_add(struct pcpu_area_map *map, unsigned int start, unsigned int slot,
-			  unsigned int end)
+static __always_inline void pcpu_room_add(struct pcpu_area_map *map, unsigned int start,
+					  unsigned int slot, unsigned int end)
 {
 	struct pcpu_room *room = &map->room[start / PCPU_ROW_SLOTS];
 	unsigned int from = slot - start, to = end - start;
@@ -163,7 +163,7 @@ static __always_inline void pcpu_room_cut(struct pcpu_room *room, unsigned int f
 	unsigned int tail = PCPU_ROW_SLOTS - room->tail_slots;
 
 	room->free_slots -= to - from;
-	room->grains &= ~GENMASK((to - 1) / PCPU_GRAIN_SLOTS, from / PCPU_GRAIN_SLOTS);
+	room->grains &= ~pcpu_grain_span(from / PCPU_GRAIN_SLOTS, (to - 1) / PCPU_GRAIN_SLOTS);
 	room->head_slots = min(room->head_slots, from);
 	if (from >= tail) {
 		/* What is left of it before the slots is a run as others are. */
@@ -176,19 +176,11 @@ static __always_inline void pcpu_room_cut(struct pcpu_room *room, unsigned int f
 	room->bound_slots = min(room->bound_slots, room->free_slots - room->tail_slots);
 }
 
-/**
- * pcpu_area_open - make slots available that were closed
- * @map: the map
- * @slot: the first of them
- * @nr: how many, 0 allowed
- */
-void pcpu_area_open(struct pcpu_area_map *map, unsigned int slot, unsigned int nr)
+static noinline void pcpu_rooms_add(struct pcpu_area_map *map, unsigned int slot,
+				    unsigned int end)
 {
-	unsigned int end = slot + nr, start = round_down(slot, PCPU_ROW_SLOTS), next;
+	unsigned int start = round_down(slot, PCPU_ROW_SLOTS), next;
 
-	if (!nr)
-		return;
-	pcpu_mark(map, slot, nr, false);
 	do {
 		next = start + PCPU_ROW_SLOTS;
 		pcpu_room_add(map, start, slot, min(end, next));
@@ -197,13 +189,10 @@ void pcpu_area_open(struct pcpu_area_map *map, unsigned int slot, unsigned int n
 	} while (slot < end);
 }
 
-static __always_inline void pcpu_close(struct pcpu_area_map *map, unsigned int slot,
-				       unsigned int nr)
+static noinline void pcpu_rooms_cut(struct pcpu_room *room, unsigned int from, unsigned int nr)
 {
-	struct pcpu_room *room = &map->room[slot / PCPU_ROW_SLOTS];
-	unsigned int from = slot % PCPU_ROW_SLOTS, to;
+	unsigned int to;
 
-	pcpu_mark(map, slot, nr, true);
 	do {
 		to = min(from + nr, PCPU_ROW_SLOTS);
 		if (room->free_slots)
@@ -212,6 +201,38 @@ static __always_inline void pcpu_close(struct pcpu_area_map *map, unsigned int s
 		from = 0;
 		room++;
 	} while (nr);
+}
+
+/**
+ * pcpu_area_open - make slots available that were closed
+ * @map: the map
+ * @slot: the first of them
+ * @nr: how many, 0 allowed
+ */
+void pcpu_area_open(struct pcpu_area_map *map, unsigned int slot, unsigned int nr)
+{
+	unsigned int end = slot + nr, start = round_down(slot, PCPU_ROW_SLOTS);
+
+	if (!nr)
+		return;
+	pcpu_mark(map, slot, nr, false);
+	if (likely(end <= start + PCPU_ROW_SLOTS))
+		pcpu_room_add(map, start, slot, end);
+	else
+		pcpu_rooms_add(map, slot, end);
+}
+
+static __always_inline void pcpu_close(struct pcpu_area_map *map, unsigned int slot,
+				       unsigned int nr)
+{
+	struct pcpu_room *room = &map->room[slot / PCPU_ROW_SLOTS];
+	unsigned int from = slot % PCPU_ROW_SLOTS;
+
+	pcpu_mark(map, slot, nr, true);
+	if (unlikely(from + nr > PCPU_ROW_SLOTS))
+		pcpu_rooms_cut(room, from, nr);
+	else if (room->free_slots)
+		pcpu_room_cut(room, from, from + nr);
 }
 
 /**
@@ -568,17 +589,14 @@ static void pcpu_length_write(struct pcpu_area_map *map, unsigned int slot, unsi
 unsigned int pcpu_area_take(struct pcpu_area_map *map, unsigned int slot, unsigned int nr,
 			    unsigned int length)
 {
-	unsigned int end = slot + nr, nr_areas = 0;
+	unsigned int nr_areas = 0, done = 0;
 
-	pcpu_close(map, slot, nr);
-	if (likely(nr == length)) {
-		pcpu_length_write(map, slot, length);
-		return 1;
-	}
-	for (; slot < end; slot += length) {
-		pcpu_length_write(map, slot, length);
+	do {
+		pcpu_length_write(map, slot + done, length);
 		nr_areas++;
-	}
+		done += length;
+	} while (unlikely(done < nr));
+	pcpu_close(map, slot, nr);
 	return nr_areas;
 }
 

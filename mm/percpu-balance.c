@@ -133,6 +133,28 @@ static void pcpu_balance_note_missed(struct pcpu_allocator *pa, const struct pcp
 	pa->missed.align_bytes = max(pa->missed.align_bytes, want->align_bytes);
 }
 
+/* To fill; where memory has just been refused the worker would not even ask. */
+static void pcpu_balance_kick_fill(struct pcpu_allocator *pa)
+{
+	pcpu_balance_kick(pa, !pcpu_balance_backs_off(pa));
+}
+
+/* What would have served a request: the next of its kind shall find that. */
+static noinline void pcpu_balance_after_miss(struct pcpu_allocator *pa,
+					     const struct pcpu_request *req)
+{
+	unsigned long flags;
+
+	if (req->may_block)
+		return;
+	spin_lock_irqsave(&pa->lock, flags);
+	pa->nonblock_rows += DIV_ROUND_UP(req->nr_slots, PCPU_ROW_SLOTS) + 1;
+	if (!req->may_populate)
+		pcpu_balance_note_missed(pa, &req->want);
+	spin_unlock_irqrestore(&pa->lock, flags);
+	pcpu_balance_kick_fill(pa);
+}
+
 /**
  * pcpu_balance_after_alloc - kick the worker if a request left too little
  * @pa: the allocator
@@ -143,22 +165,11 @@ static void pcpu_balance_note_missed(struct pcpu_allocator *pa, const struct pcp
  */
 void pcpu_balance_after_alloc(struct pcpu_allocator *pa, const struct pcpu_request *req)
 {
-	bool low_rows = pcpu_peek(&pa->nr_empty_rows) < PCPU_RESERVE_LOW_ROWS;
-	bool missed = req->fail && !req->may_block;
-	unsigned long flags;
-
-	/* What would have served it: the next of its kind shall find that. */
-	if (unlikely(missed)) {
-		spin_lock_irqsave(&pa->lock, flags);
-		pa->nonblock_rows += DIV_ROUND_UP(req->nr_slots, PCPU_ROW_SLOTS) + 1;
-		if (!req->may_populate)
-			pcpu_balance_note_missed(pa, &req->want);
-		spin_unlock_irqrestore(&pa->lock, flags);
-	}
-	/* Where memory has just been refused the worker would not even ask. */
-	if (low_rows || missed || pcpu_balance_wants_chunk(pa))
-		pcpu_balance_kick(pa, !pcpu_balance_backs_off(pa));
+	if (unlikely(req->fail))
+		pcpu_balance_after_miss(pa, req);
 	pcpu_balance_watch_cache(pa);
+	if (pcpu_peek(&pa->nr_empty_rows) < PCPU_RESERVE_LOW_ROWS || pcpu_balance_wants_chunk(pa))
+		pcpu_balance_kick_fill(pa);
 }
 
 /* Spare chunks to leave: one more than is filled up to, so that the border costs no work. */

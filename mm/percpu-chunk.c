@@ -230,9 +230,8 @@ static unsigned int pcpu_run_begin(const struct pcpu_area_map *map, unsigned int
 	return map->room[index - 1].free_slots < PCPU_ROW_SLOTS ? index - 1 : PCPU_NONE;
 }
 
-/* Find a place that begins in a row; what the search has learned of the row is noted. */
-static __always_inline bool pcpu_find_in_row(struct pcpu_allocator *pa,
-					     struct pcpu_request *req, struct pcpu_row *row)
+/* Find a place that begins in a row. */
+static __always_inline bool pcpu_find_in_row(struct pcpu_request *req, struct pcpu_row *row)
 {
 	struct pcpu_chunk *chunk = pcpu_row_chunk(row);
 	unsigned int index = row->index, slot = PCPU_NONE;
@@ -241,28 +240,27 @@ static __always_inline bool pcpu_find_in_row(struct pcpu_allocator *pa,
 		index = pcpu_run_begin(&chunk->map, index);
 	if (index != PCPU_NONE)
 		slot = pcpu_area_find_in(&chunk->map, index, req->run_slots, req->align_slots);
-	if (slot == PCPU_NONE) {
-		/* It may have promised too much. */
-		pcpu_relist_row(pa, chunk, row->index);
+	if (slot == PCPU_NONE)
 		return false;
-	}
 	req->area = (struct pcpu_area){ chunk, slot, req->nr_slots };
 	return true;
 }
 
-/* Try rows of a class, as long as @nr_left are left to be tried in vain. */
+/* Try rows of a class that has some, as long as @nr_left are left to be tried in vain. */
 static __always_inline bool pcpu_find_in_class(struct pcpu_allocator *pa,
 					       struct pcpu_request *req,
 					       unsigned int class, unsigned int *nr_left)
 {
-	struct pcpu_row *row, *next;
+	struct pcpu_row *row, *next = list_first_entry(&pa->fit[class], struct pcpu_row, fit_link);
 
-	list_for_each_entry_safe(row, next, &pa->fit[class], fit_link) {
-		if (pcpu_find_in_row(pa, req, row))
+	do {
+		row = next;
+		if (pcpu_find_in_row(req, row))
 			return true;
-		if (!--*nr_left)
-			break;
-	}
+		next = list_next_entry(row, fit_link);
+		/* The search may have found out that it promised too much. */
+		pcpu_relist_row(pa, pcpu_row_chunk(row), row->index);
+	} while (--*nr_left && !list_entry_is_head(next, &pa->fit[class], fit_link));
 	return false;
 }
 

@@ -147,10 +147,16 @@ struct pcpu_area_map {
 #define PCPU_AREA_LONG		0x7fU
 #define PCPU_LONG_BYTES		4U
 
-/* The grains [from, to) of a row, as bits. */
+/* The grains [first, last] of a row, as bits; what is shifted out is not missed. */
+static inline unsigned long pcpu_grain_span(unsigned int first, unsigned int last)
+{
+	return (2UL << last) - (1UL << first);
+}
+
+/* The grains [from, to). */
 static inline unsigned long pcpu_grain_mask(unsigned int from, unsigned int to)
 {
-	return from < to ? GENMASK(to - 1, from) : 0;
+	return from < to ? pcpu_grain_span(from, to - 1) : 0;
 }
 
 size_t pcpu_area_storage_bytes(unsigned int nr_slots);
@@ -217,11 +223,14 @@ static inline void pcpu_area_unmark(struct pcpu_area_map *map, unsigned int slot
 				    unsigned int nr)
 {
 	u8 *byte = &map->lengths[slot];
-	unsigned int i;
 
-	if (unlikely(nr >= PCPU_AREA_LONG))
-		for (i = 1; i <= PCPU_LONG_BYTES; i++)
-			pcpu_length_store(byte + i, 0);
+	BUILD_BUG_ON(PCPU_LONG_BYTES != 4);
+	if (nr >= PCPU_AREA_LONG) {
+		pcpu_length_store(byte + 1, 0);
+		pcpu_length_store(byte + 2, 0);
+		pcpu_length_store(byte + 3, 0);
+		pcpu_length_store(byte + 4, 0);
+	}
 	pcpu_length_store(byte, 0);
 }
 
