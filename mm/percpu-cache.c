@@ -395,6 +395,9 @@ static void pcpu_depot_give(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 		}
 	}
 	WRITE_ONCE(depot->top, at);
+	/* Ordered by the exchanges above; pairs with pcpu_depot_age(). */
+	if (!READ_ONCE(pa->depot_used))
+		WRITE_ONCE(pa->depot_used, true);
 	pcpu_bin_recheck(pa, depot);
 }
 
@@ -762,6 +765,20 @@ static bool pcpu_cache_age_one(struct pcpu_allocator *pa, struct pcpu_cache *cac
 	return left;
 }
 
+/* The same for the depot's. */
+static bool pcpu_depot_age(struct pcpu_allocator *pa)
+{
+	if (!pcpu_depot_cache())
+		return false;
+	WRITE_ONCE(pa->depot_used, false);
+	/* Who gives it something meanwhile is seen behind this, or sees that; see there. */
+	smp_mb();
+	if (!pcpu_cache_age_one(pa, pcpu_depot_cache()))
+		return false;
+	WRITE_ONCE(pa->depot_used, true);
+	return true;
+}
+
 /**
  * pcpu_cache_age - drain the bins that are not in use, and halve the others
  * @pa: the allocator
@@ -780,8 +797,7 @@ bool pcpu_cache_age(struct pcpu_allocator *pa)
 		left |= pcpu_cache_age_one(pa, &per_cpu(pcpu_caches, cpu));
 		cond_resched();
 	}
-	if (pcpu_depot_cache())
-		left |= pcpu_cache_age_one(pa, pcpu_depot_cache());
+	left |= pcpu_depot_age(pa);
 	/* Last, all entries, for those that no hint tells of: see pcpu_bin_drain(). */
 	if (!left)
 		pcpu_cache_drain(pa, true);

@@ -732,6 +732,7 @@ struct pcpu_counts {
  *	pcpu_cache_enable()
  * @cache_total_bytes: I: what all CPUs together may keep at hand, of a unit
  * @cache_budget_bytes: A: what of it no bin has taken
+ * @depot_used: a hint: the depot was given something since the worker found it empty
  * @pending: A: chunks with frees that are pending
  * @nr_pending: A: how many frees these are, at least
  * @nolock_enabled: irq_work can be queued for what callers in any context need
@@ -755,6 +756,7 @@ struct pcpu_allocator {
 	unsigned int cache_max_bytes;
 	unsigned int cache_total_bytes;
 	u32 balance_drain;
+	bool depot_used;
 
 	spinlock_t lock ____cacheline_aligned_in_smp;
 	unsigned int nr_chunks;
@@ -1223,7 +1225,8 @@ static inline struct pcpu_bin *pcpu_depot_bin(unsigned int nr_slots)
  */
 static inline bool pcpu_cache_may_refill(struct pcpu_allocator *pa, unsigned int nr_slots)
 {
-	return pcpu_chunk_may_run(pa) || pcpu_depot_bin(nr_slots);
+	return pcpu_chunk_may_run(pa) ||
+	       (READ_ONCE(pa->depot_used) && pcpu_depot_bin(nr_slots));
 }
 
 /**

@@ -655,7 +655,7 @@ TEST(depot_feeds_other_cpus)
 /* Where memory grows as well: what is in the depot is there already. */
 TEST(depot_serves_growth)
 {
-	struct object object;
+	struct object object, second;
 	u64 peak;
 
 	boot_for_depot();
@@ -667,8 +667,22 @@ TEST(depot_serves_growth)
 	EXPECT(model_alloc(&object, 64, 4, false, GFP_KERNEL, CTX_TASK));
 	EXPECT_EQ(pcpu_main.peak_areas, peak);
 	EXPECT_EQ(depot_hits(), 1);
+
+	/* It has served, so the worker leaves half of it: no bin of a CPU has any. */
+	sim_advance(HZ);
+	EXPECT(sim_run_due_work() > 0);
+	EXPECT(in_depot(64) > 0);
+	EXPECT_EQ(held(), in_depot(64));
+	pcpu_main.peak_areas = pcpu_main.counts.nr_alloc - pcpu_main.counts.nr_dealloc;
+	current->cpu = 1;
+	EXPECT(model_alloc(&second, 64, 4, false, GFP_KERNEL, CTX_TASK));
+	EXPECT_EQ(depot_hits(), 2);
+	EXPECT(pcpu_main.depot_used);
+
 	model_free(&object, CTX_TASK);
+	model_free(&second, CTX_TASK);
 	expect_idle();
+	EXPECT(!pcpu_main.depot_used);
 	world_shutdown();
 }
 
