@@ -43,7 +43,8 @@ MACHINES = {
 KERNELS = {"um1": "um", "um2": "um", "x86": "x86", "many": "x86", "fork": "fork",
            "vm": "x86", "umvm1": "um", "umvm2": "um"}
 COUNTED = ("x86", "fork", "vm")         # with -icount
-GROUPS_SEEDS = 4        # which objects share a row is a matter of luck, some 2 %
+# Which objects share a row is a matter of luck, some 2 %; so each boot has its own seed.
+GROUPS_SEEDS = {"x86": 8, "many": 1}
 
 # Cases of lib/test_vmalloc.c, and how often each is done. That which has to fail
 # (align_shift) has no cost to speak of.
@@ -262,7 +263,7 @@ def turns(machine, parameters, repeat):
     """How often a boot is made: what is counted is the same each time, for one seed."""
     if KERNELS[machine] == "um":
         return repeat
-    return GROUPS_SEEDS if "groups" in parameters else 1
+    return GROUPS_SEEDS[machine] if "groups" in parameters else 1
 
 
 def measure(kinds, machines, repeat):
@@ -270,7 +271,7 @@ def measure(kinds, machines, repeat):
     results, failures = {}, 0
     boots = [(machine, f"{parameters} seed={turn + 1}" if "groups" in parameters
               else parameters, turn)
-             for turn in range(max(repeat, GROUPS_SEEDS)) for machine, parameters in PLAN
+             for turn in range(max(repeat, *GROUPS_SEEDS.values())) for machine, parameters in PLAN
              if KERNELS[machine] in machines and turn < turns(machine, parameters, repeat)]
     for number, (machine, parameters, turn) in enumerate(boots, 1):
         for kind in kinds if turn % 2 == 0 else kinds[::-1]:
