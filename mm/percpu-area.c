@@ -69,7 +69,7 @@ void pcpu_area_init(struct pcpu_area_map *map, unsigned int nr_slots, void *stor
 }
 
 /* An area is large among free runs of so many times its length, and less. */
-#define PCPU_LARGE_SHARE	4
+#define PCPU_LARGE_SHARE	8
 
 /* ---- opening and closing --------------------------------------------------------- */
 
@@ -386,7 +386,7 @@ static unsigned int pcpu_scan_grains(const struct pcpu_area_map *map, unsigned i
 		if (!rest)
 			return at;
 		if (end <= start + PCPU_ROW_SLOTS &&
-		    find_next_bit(map->busy, end, end - rest) >= end)
+		    pcpu_free_above(map, end - rest, end) == rest)
 			return at;
 	}
 	*bound_slots = fit.nr + fit.align_slots - 2;
@@ -414,7 +414,7 @@ static unsigned int pcpu_scan_runs(const struct pcpu_area_map *map, unsigned int
 			from -= pcpu_free_below(map, from, from - PCPU_GRAIN_SLOTS);
 		to = start + last * PCPU_GRAIN_SLOTS;
 		if (to < row_end)
-			to = find_next_bit(map->busy, to + PCPU_GRAIN_SLOTS, to);
+			to += pcpu_free_above(map, to, to + PCPU_GRAIN_SLOTS);
 		at = ALIGN(from, fit.align_slots);
 		if (at + fit.nr <= to)
 			return at;
