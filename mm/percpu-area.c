@@ -430,8 +430,9 @@ static unsigned int pcpu_scan_runs(const struct pcpu_area_map *map, unsigned int
  * bound gets better.
  */
 static noinline unsigned int pcpu_find_inside(struct pcpu_area_map *map, unsigned int start,
-					      struct pcpu_fit fit)
+					      unsigned int nr, unsigned int align_slots)
 {
+	struct pcpu_fit fit = { nr, align_slots };
 	struct pcpu_room *room = &map->room[start / PCPU_ROW_SLOTS];
 	unsigned int bound_slots = 0, at;
 
@@ -450,10 +451,10 @@ static noinline unsigned int pcpu_find_inside(struct pcpu_area_map *map, unsigne
 
 /* In the free run at the end of a row, which may go on behind. */
 static unsigned int pcpu_find_in_tail(const struct pcpu_room *room, unsigned int end,
-				      struct pcpu_fit fit)
+				      unsigned int nr, unsigned int align_slots)
 {
-	unsigned int at = ALIGN(end - room->tail_slots, fit.align_slots);
-	unsigned int beyond = at + fit.nr - end;
+	unsigned int at = ALIGN(end - room->tail_slots, align_slots);
+	unsigned int beyond = at + nr - end;
 
 	if (!room->tail_slots)
 		return PCPU_NONE;
@@ -483,11 +484,10 @@ unsigned int pcpu_area_find_in(struct pcpu_area_map *map, unsigned int row, unsi
 {
 	unsigned int start = row * PCPU_ROW_SLOTS, slot;
 	const struct pcpu_room *room = &map->room[row];
-	struct pcpu_fit fit = { nr, align_slots };
 
-	slot = pcpu_find_in_tail(room, start + PCPU_ROW_SLOTS, fit);
+	slot = pcpu_find_in_tail(room, start + PCPU_ROW_SLOTS, nr, align_slots);
 	if (slot == PCPU_NONE && nr <= room->bound_slots)
-		return pcpu_find_inside(map, start, fit);
+		return pcpu_find_inside(map, start, nr, align_slots);
 	return slot;
 }
 

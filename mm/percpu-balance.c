@@ -57,7 +57,7 @@ static bool pcpu_balance_backs_off(const struct pcpu_allocator *pa)
 	return !pcpu_balance_is_due(READ_ONCE(pa->balance_retry), PCPU_BACKOFF_MAX);
 }
 
-static void pcpu_balance_queue(struct pcpu_allocator *pa, bool urgent)
+static noinline void pcpu_balance_queue(struct pcpu_allocator *pa, bool urgent)
 {
 	/* Pairs with pcpu_balance_enable(): the work item is initialized. */
 	if (!smp_load_acquire(&pa->balance_enabled))
@@ -77,6 +77,17 @@ static void pcpu_balance_queue(struct pcpu_allocator *pa, bool urgent)
 	preempt_enable();
 }
 
+static __always_inline void __pcpu_balance_kick(struct pcpu_allocator *pa, bool urgent)
+{
+	if (urgent) {
+		/* After what it is asked for; pairs with the xchg() that a pass begins with. */
+		smp_mb();
+	}
+	/* One at once that is asked for and has not begun will do. */
+	if (!urgent || !READ_ONCE(pa->balance_urgent))
+		pcpu_balance_queue(pa, urgent);
+}
+
 /**
  * pcpu_balance_kick - ask for a pass of the worker
  * @pa: the allocator
@@ -86,13 +97,7 @@ static void pcpu_balance_queue(struct pcpu_allocator *pa, bool urgent)
  */
 void pcpu_balance_kick(struct pcpu_allocator *pa, bool urgent)
 {
-	if (urgent) {
-		/* After what it is asked for; pairs with the xchg() that a pass begins with. */
-		smp_mb();
-	}
-	/* One at once that is asked for and has not begun will do. */
-	if (!urgent || !READ_ONCE(pa->balance_urgent))
-		pcpu_balance_queue(pa, urgent);
+	__pcpu_balance_kick(pa, urgent);
 }
 
 /**
@@ -134,9 +139,9 @@ static void pcpu_balance_note_missed(struct pcpu_allocator *pa, const struct pcp
 }
 
 /* To fill; where memory has just been refused the worker would not even ask. */
-static void pcpu_balance_kick_fill(struct pcpu_allocator *pa)
+static __always_inline void pcpu_balance_kick_fill(struct pcpu_allocator *pa)
 {
-	pcpu_balance_kick(pa, !pcpu_balance_backs_off(pa));
+	__pcpu_balance_kick(pa, !pcpu_balance_backs_off(pa));
 }
 
 /* What would have served a request: the next of its kind shall find that. */
@@ -195,14 +200,13 @@ static bool pcpu_balance_has_surplus(const struct pcpu_allocator *pa)
 }
 
 /**
- * pcpu_balance_after_free - kick the worker if a free left too much
+ * pcpu_balance_after_free_slow - the rest of pcpu_balance_after_free()
  * @pa: the allocator
  *
- * Context: any but NMI, no lock.
+ * Context: as there.
  */
-void pcpu_balance_after_free(struct pcpu_allocator *pa)
+void pcpu_balance_after_free_slow(struct pcpu_allocator *pa)
 {
-	/* A pass that is queued will see. */
 	if (!delayed_work_pending(&pa->balance_work) && pcpu_balance_has_surplus(pa))
 		pcpu_balance_kick(pa, false);
 	pcpu_balance_watch_cache(pa);

@@ -113,8 +113,8 @@ static void pcpu_count_empty_row(struct pcpu_allocator *pa, struct pcpu_chunk *c
 }
 
 /* Put a row onto the list of another class than it was on. */
-static noinline void pcpu_move_row(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
-				   struct pcpu_row *row, unsigned int class)
+static __always_inline void __pcpu_move_row(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+					    struct pcpu_row *row, unsigned int class)
 {
 	unsigned int old = row->fit_class;
 
@@ -140,6 +140,12 @@ static noinline void pcpu_move_row(struct pcpu_allocator *pa, struct pcpu_chunk 
 		pcpu_count_empty_row(pa, chunk, 1);
 }
 
+static noinline void pcpu_move_row(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+				   struct pcpu_row *row, unsigned int class)
+{
+	__pcpu_move_row(pa, chunk, row, class);
+}
+
 static __always_inline void pcpu_relist_row(struct pcpu_allocator *pa,
 					    struct pcpu_chunk *chunk, unsigned int index)
 {
@@ -150,21 +156,48 @@ static __always_inline void pcpu_relist_row(struct pcpu_allocator *pa,
 		pcpu_move_row(pa, chunk, row, class);
 }
 
-/* After any change of the area map in [slot, slot + nr). */
-static __always_inline void pcpu_relist_slots(struct pcpu_allocator *pa,
-					      struct pcpu_chunk *chunk,
-					      unsigned int slot, unsigned int nr)
+/* The first row that changes with a slot. */
+static __always_inline unsigned int pcpu_relist_first(const struct pcpu_chunk *chunk,
+						      unsigned int slot)
 {
-	unsigned int index = slot / PCPU_ROW_SLOTS, last = (slot + nr - 1) / PCPU_ROW_SLOTS;
-
-	lockdep_assert_held(&pa->lock);
+	unsigned int index = slot / PCPU_ROW_SLOTS;
 
 	/* Runs that begin in the row before reach into this one's first. */
 	if (slot % PCPU_ROW_SLOTS <= chunk->map.room[index].head_slots && index &&
 	    chunk->map.room[index - 1].tail_slots)
 		index--;
+	return index;
+}
+
+/* After any change of the area map in [slot, slot + nr). */
+static __always_inline void pcpu_relist_slots(struct pcpu_allocator *pa,
+					      struct pcpu_chunk *chunk,
+					      unsigned int slot, unsigned int nr)
+{
+	unsigned int index = pcpu_relist_first(chunk, slot);
+	unsigned int last = (slot + nr - 1) / PCPU_ROW_SLOTS;
+
+	lockdep_assert_held(&pa->lock);
+
 	do {
 		pcpu_relist_row(pa, chunk, index);
+	} while (index++ < last);
+}
+
+/* As pcpu_relist_slots(), without a call: most areas change the class of a row. */
+static __always_inline void pcpu_relist_inline(struct pcpu_allocator *pa,
+						 struct pcpu_chunk *chunk,
+						 unsigned int slot, unsigned int nr)
+{
+	unsigned int index = pcpu_relist_first(chunk, slot), class;
+	unsigned int last = (slot + nr - 1) / PCPU_ROW_SLOTS;
+
+	lockdep_assert_held(&pa->lock);
+
+	do {
+		class = pcpu_row_fit_class(&chunk->map, index);
+		if (class != chunk->rows[index].fit_class)
+			__pcpu_move_row(pa, chunk, &chunk->rows[index], class);
 	} while (index++ < last);
 }
 
@@ -205,7 +238,7 @@ static __always_inline void pcpu_commit(struct pcpu_allocator *pa, struct pcpu_r
 	unsigned int nr_empty_before = pa->nr_empty_rows, slot = req->area.slot, nr;
 
 	nr = pcpu_area_take(&chunk->map, slot, req->run_slots, req->nr_slots);
-	pcpu_relist_slots(pa, chunk, slot, req->run_slots);
+	pcpu_relist_inline(pa, chunk, slot, req->run_slots);
 	pcpu_count_alloc(pa, chunk, req, nr);
 	if (!req->may_block)
 		pa->nonblock_rows += nr_empty_before - pa->nr_empty_rows;
@@ -1306,7 +1339,7 @@ static __always_inline unsigned int pcpu_release_run(struct pcpu_allocator *pa,
 
 	nr_slots = areas[i - 1].slot + areas[i - 1].nr_slots - slot;
 	pcpu_area_open(&chunk->map, slot, nr_slots);
-	pcpu_relist_slots(pa, chunk, slot, nr_slots);
+	pcpu_relist_inline(pa, chunk, slot, nr_slots);
 	chunk->nr_areas -= i;
 	pa->counts.nr_dealloc += i;
 	return i;

@@ -1325,11 +1325,24 @@ void pcpu_object_settle(const struct pcpu_area *area);
 /* percpu-balance.c */
 void pcpu_balance_kick(struct pcpu_allocator *pa, bool urgent);
 void pcpu_balance_after_alloc(struct pcpu_allocator *pa, const struct pcpu_request *req);
-void pcpu_balance_after_free(struct pcpu_allocator *pa);
+void pcpu_balance_after_free_slow(struct pcpu_allocator *pa);
 void pcpu_balance_drain_later(struct pcpu_allocator *pa);
 bool pcpu_balance_pass(struct pcpu_allocator *pa);
 void pcpu_balance_set_bounds(struct pcpu_allocator *pa, unsigned long ram_pages);
 void pcpu_balance_enable(struct pcpu_allocator *pa);
+
+/**
+ * pcpu_balance_after_free - kick the worker if a free left too much
+ * @pa: the allocator
+ *
+ * Context: any but NMI, no lock.
+ */
+static inline void pcpu_balance_after_free(struct pcpu_allocator *pa)
+{
+	/* A pass that is queued will see, bins included. */
+	if (!delayed_work_pending(&pa->balance_work) || !READ_ONCE(pa->balance_drain))
+		pcpu_balance_after_free_slow(pa);
+}
 
 /* ---- KASAN (percpu-kasan.c) ---------------------------------------------------- */
 
