@@ -77,15 +77,12 @@ static noinline void pcpu_balance_queue(struct pcpu_allocator *pa, bool urgent)
 	preempt_enable();
 }
 
-static __always_inline void __pcpu_balance_kick(struct pcpu_allocator *pa, bool urgent)
+/* One pass that is asked for and has not begun will do. */
+static __always_inline bool pcpu_balance_is_called(const struct pcpu_allocator *pa)
 {
-	if (urgent) {
-		/* After what it is asked for; pairs with the xchg() that a pass begins with. */
-		smp_mb();
-	}
-	/* One at once that is asked for and has not begun will do. */
-	if (!urgent || !READ_ONCE(pa->balance_urgent))
-		pcpu_balance_queue(pa, urgent);
+	/* After what it is asked for; pairs with the xchg() that a pass begins with. */
+	smp_mb();
+	return READ_ONCE(pa->balance_urgent);
 }
 
 /**
@@ -97,7 +94,8 @@ static __always_inline void __pcpu_balance_kick(struct pcpu_allocator *pa, bool 
  */
 void pcpu_balance_kick(struct pcpu_allocator *pa, bool urgent)
 {
-	__pcpu_balance_kick(pa, urgent);
+	if (!urgent || !pcpu_balance_is_called(pa))
+		pcpu_balance_queue(pa, urgent);
 }
 
 /**
@@ -141,7 +139,8 @@ static void pcpu_balance_note_missed(struct pcpu_allocator *pa, const struct pcp
 /* To fill; where memory has just been refused the worker would not even ask. */
 static __always_inline void pcpu_balance_kick_fill(struct pcpu_allocator *pa)
 {
-	__pcpu_balance_kick(pa, !pcpu_balance_backs_off(pa));
+	if (!pcpu_balance_is_called(pa))
+		pcpu_balance_queue(pa, !pcpu_balance_backs_off(pa));
 }
 
 /* What would have served a request: the next of its kind shall find that. */
