@@ -101,7 +101,10 @@ static __always_inline unsigned int pcpu_free_below(const struct pcpu_area_map *
 	return busy ? slot - (word * PCPU_WORD_SLOTS + __fls(busy) + 1) : slot - low;
 }
 
-/* Length of the free run that starts at @slot, as far as it lies in [slot, high). */
+/*
+ * Length of the free run that starts at @slot, as far as it lies in [slot, high), or more
+ * where @high lies inside a word.
+ */
 static __always_inline unsigned int pcpu_free_above(const struct pcpu_area_map *map,
 						    unsigned int slot, unsigned int high)
 {
@@ -386,7 +389,7 @@ static unsigned int pcpu_scan_grains(const struct pcpu_area_map *map, unsigned i
 		if (!rest)
 			return at;
 		if (end <= start + PCPU_ROW_SLOTS &&
-		    pcpu_free_above(map, end - rest, end) == rest)
+		    pcpu_free_above(map, end - rest, end) >= rest)
 			return at;
 	}
 	*bound_slots = fit.nr + fit.align_slots - 2;

@@ -186,8 +186,8 @@ static __always_inline void pcpu_relist_slots(struct pcpu_allocator *pa,
 
 /* As pcpu_relist_slots(), without a call: most areas change the class of a row. */
 static __always_inline void pcpu_relist_inline(struct pcpu_allocator *pa,
-						 struct pcpu_chunk *chunk,
-						 unsigned int slot, unsigned int nr)
+					       struct pcpu_chunk *chunk,
+					       unsigned int slot, unsigned int nr)
 {
 	unsigned int index = pcpu_relist_first(chunk, slot), class;
 	unsigned int last = (slot + nr - 1) / PCPU_ROW_SLOTS;
