@@ -83,6 +83,7 @@ PLAN = [
     ("vm", "floor=20000"),
     *[(f"umvm{cpus}", f"run_test_mask={mask} test_loop_count={loops} nr_threads={cpus}")
       for mask, loops in VMALLOC_UM for cpus in (1, 2)],
+    ("umvm2", "space=100000"),
 ]
 
 # pattern of a figure's name: what it is
@@ -110,6 +111,7 @@ FIGURES = [
     (r"live_100000_of_1000", "vmap(), vunmap(), 100,000 live / 1,000"),
     (r"live_(\d+)", "vmap(), vunmap() of 1 to 8 pages, {0} live"),
     (r"floor_(\w+)", "{0}: pages and page tables alone"),
+    (r"space_t(\d+)", "address space alone, threads: {0}"),
     (r"vm_(\w+)", "test_vmalloc: {0}"),
 ]
 
@@ -139,6 +141,7 @@ LIMITS = [
     (r"vm", r"vm_no_block_alloc", "ratio <=", "1"),
     (r"vm", r"live_100000_of_1000", "ours <=", "1.2"),
     (r"umvm2", r"vm_\w+", "ratio <=", "0.7"),
+    (r"umvm2", r"space_t2", "ratio <=", "0.7"),
     (r".*", r"burst_64", "ours >=", "16000"),
     (r".*", r"burst_512", "ours >=", "2000"),
     (r".*", r"groups_full_pages", "ratio <=", "1.01"),
@@ -188,7 +191,7 @@ def command(machine, kind, parameters):
     # Of the three tests that are built in, one does something.
     words = [f"test_percpu.{word}" for word in parameters.split()] + ["test_percpu.halt=1"]
     if "vm" in machine:
-        live = parameters.startswith(("live=", "floor="))
+        live = parameters.startswith(("live=", "floor=", "space="))
         test = "test_vmalloc_live" if live else "test_vmalloc"
         words = ["test_percpu.test="] + [f"{test}.{word}" for word in parameters.split()]
         if test != "test_vmalloc":
@@ -221,7 +224,7 @@ def vmalloc_figures(text):
             r"Summary: (\w+)_test passed: 1 failed: 0 .* loops: (\d+) avg: (\d+)", text):
         found.setdefault(f"vm_{name}", []).append(int(usec) * 1000 / int(loops))
     figures = {name: statistics.mean(values) for name, values in found.items()}
-    live = dict(re.findall(r"test_vmalloc_live: ((?:live|floor)_\w+) (\d+) ns", text))
+    live = dict(re.findall(r"test_vmalloc_live: ((?:live|floor|space)_\w+) (\d+) ns", text))
     return figures | {name: float(ns) for name, ns in live.items()}
 
 

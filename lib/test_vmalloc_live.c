@@ -13,12 +13,20 @@
  * "floor_fix_size" is a pair of these; "floor_full_fit" has, for each of the loops, its
  * part of what full_fit_alloc_test() of lib/test_vmalloc.c does before and after its loop.
  *
- * Results are in the kernel's log as "live_COUNT VALUE ns", "floor_TEST VALUE ns".
- * Built in, it runs at boot, if live or floor is set; a module does its work while it
- * is loaded, does not stay, and has no floor.
+ * With space=LOOPS it measures how threads meet where address space is found: each, bound to a
+ * CPU of its own, replaces the oldest of 64 areas of 1 to 8 pages, to which nothing is
+ * mapped; first one thread alone, then one on each online CPU. Time is per area on one thread.
+ *
+ * Results are in the kernel's log as "live_COUNT VALUE ns", "floor_TEST VALUE ns",
+ * "space_tTHREADS VALUE ns".
+ * Built in, it runs at boot, if live, floor or space is set; a module does its work while it
+ * is loaded, does not stay, and has only live.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/completion.h>
+#include <linux/cpumask.h>
+#include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/math64.h>
 #include <linux/mm.h>
@@ -48,6 +56,10 @@ MODULE_PARM_DESC(loops, "How many are replaced");
 static int floor;
 module_param(floor, int, 0444);
 MODULE_PARM_DESC(floor, "Loops for what a page of vmalloc() costs at least");
+
+static int space;
+module_param(space, int, 0444);
+MODULE_PARM_DESC(space, "Loops for what address space alone costs, with 1 and with all CPUs");
 
 static struct page *pages[MOST_PAGES];
 static struct rnd_state random;
@@ -206,8 +218,107 @@ static int measure_floor(void)
 		free_vm_area(vm);
 	return err;
 }
+
+#define SPACE_LIVE	64
+
+struct space_worker {
+	struct completion done;
+	struct vm_struct *area[SPACE_LIVE];
+	u64 ns;
+	int err;
+};
+
+/* Workers that have not begun yet. */
+static atomic_t space_waiting;
+
+static int space_thread(void *data)
+{
+	struct space_worker *worker = data;
+	struct vm_struct **area;
+	u64 began;
+	int i;
+
+	atomic_dec(&space_waiting);
+	while (atomic_read(&space_waiting) > 0)
+		cpu_relax();
+	began = ktime_get_ns();
+	for (i = 0; i < space && !worker->err; i++) {
+		area = &worker->area[i % SPACE_LIVE];
+		if (*area)
+			free_vm_area(*area);
+		*area = get_vm_area((1 + i % MOST_PAGES) * PAGE_SIZE, VM_MAP);
+		if (!*area)
+			worker->err = -ENOMEM;
+		if (i % 256 == 0)
+			cond_resched();
+	}
+	worker->ns = ktime_get_ns() - began;
+	for (i = 0; i < SPACE_LIVE; i++)
+		if (worker->area[i])
+			free_vm_area(worker->area[i]);
+	complete(&worker->done);
+	return 0;
+}
+
+static int space_start(struct space_worker *worker, unsigned int cpu)
+{
+	struct task_struct *task;
+
+	init_completion(&worker->done);
+	task = kthread_create_on_node(space_thread, worker, cpu_to_node(cpu), "space/%u", cpu);
+	if (IS_ERR(task)) {
+		/* The others are not to wait for it. */
+		atomic_dec(&space_waiting);
+		complete(&worker->done);
+		return PTR_ERR(task);
+	}
+	kthread_bind(task, cpu);
+	wake_up_process(task);
+	return 0;
+}
+
+static int measure_space(unsigned int nr)
+{
+	struct space_worker *workers = kcalloc(nr, sizeof(*workers), GFP_KERNEL);
+	unsigned int cpu, i = 0;
+	int err = 0;
+	u64 ns = 0;
+
+	if (!workers)
+		return -ENOMEM;
+	atomic_set(&space_waiting, nr);
+	for_each_online_cpu(cpu) {
+		if (i == nr)
+			break;
+		workers[i].err = space_start(&workers[i], cpu);
+		i++;
+	}
+	for (i = 0; i < nr; i++) {
+		wait_for_completion(&workers[i].done);
+		err = err ?: workers[i].err;
+		ns += workers[i].ns;
+	}
+	kfree(workers);
+	if (!err)
+		pr_info("space_t%u %llu ns\n", nr, div_u64(ns, nr * space));
+	return err;
+}
+
+static int measure_spaces(void)
+{
+	int err = measure_space(1);
+
+	if (!err && num_online_cpus() > 1)
+		err = measure_space(num_online_cpus());
+	return err;
+}
 #else
 static int measure_floor(void)
+{
+	return -EOPNOTSUPP;
+}
+
+static int measure_spaces(void)
 {
 	return -EOPNOTSUPP;
 }
@@ -217,7 +328,7 @@ static int __init test_vmalloc_live_init(void)
 {
 	int i, err = 0;
 
-	if (!nr_live && floor <= 0)
+	if (!nr_live && floor <= 0 && space <= 0)
 		return IS_BUILTIN(CONFIG_TEST_VMALLOC_LIVE) ? 0 : -EINVAL;
 	pages[0] = alloc_page(GFP_KERNEL);
 	if (!pages[0])
@@ -230,6 +341,8 @@ static int __init test_vmalloc_live_init(void)
 	__free_page(pages[0]);
 	if (floor > 0 && !err)
 		err = measure_floor();
+	if (space > 0 && !err)
+		err = measure_spaces();
 	pr_info("end: %s\n", err ? "failed" : "passed");
 	return err ?: IS_BUILTIN(CONFIG_TEST_VMALLOC_LIVE) ? 0 : -EAGAIN;
 }
