@@ -1287,7 +1287,8 @@ int pcpu_chunk_make_room(struct pcpu_allocator *pa, struct pcpu_request *req)
  *
  * The area's memory is not zeroed.
  *
- * Context, return: as pcpu_chunk_make_room()
+ * Context: as pcpu_chunk_make_room().
+ * Return: as pcpu_chunk_make_room()
  */
 int pcpu_chunk_alloc(struct pcpu_allocator *pa, struct pcpu_request *req)
 {

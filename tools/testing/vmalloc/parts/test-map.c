@@ -13,7 +13,7 @@
  */
 #include "shim/tables.h"
 #include "vmalloc-internal.h"
-#define vmap_class_bytes(class)	PMD_SIZE
+#define vmap_class_bytes(class)	((void)(class), PMD_SIZE)
 #include "vmalloc-map.c"
 
 /* ---- the model ---------------------------------------------------------------- */
