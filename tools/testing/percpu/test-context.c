@@ -392,7 +392,7 @@ TEST(given_back_rows_hide_no_chunk)
 /* The same, where there is not address space for more. */
 TEST(given_back_rows_are_found)
 {
-	fill_and_give_back(32 << 20);
+	fill_and_give_back((32 << 20) / 4096 * PAGE_SIZE);
 }
 
 /*

@@ -262,7 +262,8 @@ TEST(killed_task_gets_a_row)
 	static struct object o[512];
 	unsigned int n = 0;
 
-	world_boot(&(struct world){ .nr_cpus = IS_ENABLED(CONFIG_SMP) ? 2 : 1, .no_worker = true });
+	world_boot(&(struct world){ .nr_cpus = IS_ENABLED(CONFIG_SMP) ? 2 : 1, .no_worker = true,
+				    .dyn_bytes = 125 * PAGE_SIZE });
 	if (pcpu_main.backend->rows_fixed)
 		test_skip("chunks come with their pages");
 	if (IS_ENABLED(CONFIG_KASAN_GENERIC))
