@@ -606,7 +606,9 @@ static void add_report(struct invokers *invokers, char *report)
 	       work ? (int)strcspn(work, "\n") : 0, work ? work : "");
 	if ((work && strstr(work, "pcpu_balance_workfn")) || strstr(mask, " pcpu_balance_"))
 		invokers->balance++;
-	else if (!strcmp(name, "noretry") || !strcmp(name, "nowait") ||
+	/* A page fault of theirs is none of their requests. */
+	else if (((!strcmp(name, "noretry") || !strcmp(name, "nowait")) &&
+		  !memmem(mask, strcspn(mask, "\n"), "MOVABLE", 7)) ||
 		 memmem(mask, strcspn(mask, "\n"), "__GFP_NORETRY", 13))
 		invokers->noretry++;
 	else if (!strcmp(name, "kthreadd"))
