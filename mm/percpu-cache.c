@@ -447,8 +447,9 @@ static bool pcpu_depot_serve(struct pcpu_allocator *pa, struct pcpu_request *req
 
 /* ---- what the layers above call ------------------------------------------------- */
 
-static noinline bool pcpu_cache_put_slower(struct pcpu_allocator *pa, struct pcpu_cache *cache,
-					   struct pcpu_area area, bool may_spill)
+/* Put an area into the bin of its size, which is made room in if it @may_spill. */
+static noinline bool pcpu_bin_put(struct pcpu_allocator *pa, struct pcpu_cache *cache,
+				  struct pcpu_area area, bool may_spill)
 {
 	struct pcpu_bin *bin = pcpu_bin_get(pa, cache, area.nr_slots);
 	unsigned int top;
@@ -480,7 +481,7 @@ bool pcpu_cache_put_slow(struct pcpu_allocator *pa, struct pcpu_area area, bool 
 	if (pcpu_slots_to_bytes(area.nr_slots) > READ_ONCE(pa->cache_max_bytes) ||
 	    area.chunk == pa->reserved || pcpu_bins_refuse(cache, area.nr_slots))
 		return false;
-	return pcpu_cache_put_slower(pa, cache, area, may_spill);
+	return pcpu_bin_put(pa, cache, area, may_spill);
 }
 
 /* Put areas [@first, @nr) of a run at hand, so that the lowest is handed out first. */

@@ -113,8 +113,8 @@ static void pcpu_count_empty_row(struct pcpu_allocator *pa, struct pcpu_chunk *c
 }
 
 /* Put a row onto the list of another class than it was on. */
-static __always_inline void __pcpu_move_row(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
-					    struct pcpu_row *row, unsigned int class)
+static __always_inline void pcpu_move_row(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+					  struct pcpu_row *row, unsigned int class)
 {
 	unsigned int old = row->fit_class;
 
@@ -140,12 +140,6 @@ static __always_inline void __pcpu_move_row(struct pcpu_allocator *pa, struct pc
 		pcpu_count_empty_row(pa, chunk, 1);
 }
 
-static noinline void pcpu_move_row(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
-				   struct pcpu_row *row, unsigned int class)
-{
-	__pcpu_move_row(pa, chunk, row, class);
-}
-
 static __always_inline void pcpu_relist_row(struct pcpu_allocator *pa,
 					    struct pcpu_chunk *chunk, unsigned int index)
 {
@@ -169,10 +163,10 @@ static __always_inline unsigned int pcpu_relist_first(const struct pcpu_chunk *c
 	return index;
 }
 
-/* After any change of the area map in [slot, slot + nr). */
-static __always_inline void pcpu_relist_slots(struct pcpu_allocator *pa,
-					      struct pcpu_chunk *chunk,
-					      unsigned int slot, unsigned int nr)
+/* After any change of the area map in [slot, slot + nr); most change the class of a row. */
+static __always_inline void pcpu_relist_inline(struct pcpu_allocator *pa,
+					       struct pcpu_chunk *chunk,
+					       unsigned int slot, unsigned int nr)
 {
 	unsigned int index = pcpu_relist_first(chunk, slot);
 	unsigned int last = (slot + nr - 1) / PCPU_ROW_SLOTS;
@@ -184,21 +178,11 @@ static __always_inline void pcpu_relist_slots(struct pcpu_allocator *pa,
 	} while (index++ < last);
 }
 
-/* As pcpu_relist_slots(), without a call: most areas change the class of a row. */
-static __always_inline void pcpu_relist_inline(struct pcpu_allocator *pa,
-					       struct pcpu_chunk *chunk,
-					       unsigned int slot, unsigned int nr)
+/* The same for those who seldom do it. */
+static noinline void pcpu_relist_slots(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+				       unsigned int slot, unsigned int nr)
 {
-	unsigned int index = pcpu_relist_first(chunk, slot), class;
-	unsigned int last = (slot + nr - 1) / PCPU_ROW_SLOTS;
-
-	lockdep_assert_held(&pa->lock);
-
-	do {
-		class = pcpu_row_fit_class(&chunk->map, index);
-		if (class != chunk->rows[index].fit_class)
-			__pcpu_move_row(pa, chunk, &chunk->rows[index], class);
-	} while (index++ < last);
+	pcpu_relist_inline(pa, chunk, slot, nr);
 }
 
 static void pcpu_relist_chunk(struct pcpu_allocator *pa, struct pcpu_chunk *chunk)
