@@ -29,12 +29,23 @@ static void check_congruent(struct vm_struct **vms, const unsigned long *offsets
 	world_check();
 }
 
+/* Since @before areas came at the high end of a free range only: no second descriptor. */
+static void expect_high_fits(const struct vmap_space_stats *before, unsigned long nr)
+{
+	struct vmap_space_stats now;
+
+	vmap_space_read_stats(&now);
+	EXPECT_EQ(now.nr_preload_hits, before->nr_preload_hits);
+	EXPECT_EQ(now.nr_preload_allocs, before->nr_preload_allocs);
+	EXPECT_EQ(now.nr_fits[VMAP_FIT_HIGH] - before->nr_fits[VMAP_FIT_HIGH], nr);
+}
+
 /* One group: at the end of what is free, chunk below chunk, with no second descriptor. */
 TEST(percpu_one_group)
 {
 	unsigned long offset = 0, last = 0;
 	size_t size = 16 * PAGE_SIZE;
-	struct vmap_space_stats before, after;
+	struct vmap_space_stats before;
 	struct vm_struct **vms[8];
 	int i;
 
@@ -49,10 +60,7 @@ TEST(percpu_one_group)
 		last -= size;
 		check_congruent(vms[i], &offset, &size, 1);
 	}
-	vmap_space_read_stats(&after);
-	EXPECT_EQ(after.nr_preload_hits, before.nr_preload_hits);
-	EXPECT_EQ(after.nr_preload_allocs, before.nr_preload_allocs);
-	EXPECT_EQ(after.nr_fits[VMAP_FIT_HIGH] - before.nr_fits[VMAP_FIT_HIGH], 7);
+	expect_high_fits(&before, 7);
 	for (i = 0; i < 8; i++)
 		pcpu_free_vm_areas(vms[i], 1);
 	world_shutdown();
@@ -76,7 +84,7 @@ TEST(percpu_two_groups)
 {
 	unsigned long offsets[] = { 0, 64 * PAGE_SIZE };
 	size_t sizes[] = { 8 * PAGE_SIZE, 8 * PAGE_SIZE };
-	struct vmap_space_stats before, after;
+	struct vmap_space_stats before;
 	struct vm_struct **vms[8];
 	int i;
 
@@ -92,10 +100,7 @@ TEST(percpu_two_groups)
 		EXPECT_EQ(nr_descriptors, 2);
 		check_congruent(vms[i], offsets, sizes, 2);
 	}
-	vmap_space_read_stats(&after);
-	EXPECT_EQ(after.nr_preload_hits, before.nr_preload_hits);
-	EXPECT_EQ(after.nr_preload_allocs, before.nr_preload_allocs);
-	EXPECT_EQ(after.nr_fits[VMAP_FIT_HIGH] - before.nr_fits[VMAP_FIT_HIGH], 12);
+	expect_high_fits(&before, 12);
 	for (i = 0; i < 7; i++)
 		pcpu_free_vm_areas(vms[i], 2);
 	world_shutdown();
