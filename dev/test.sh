@@ -10,7 +10,8 @@
 #                              kunit-full, whose table so stands at the end
 #
 # A part's last line "N passed, N failed" counts; a part that fails without one
-# counts as one failure. The output of each is kept in build/test/PART.log.
+# counts as one failure. The output of each is kept in build/test/PART.log; what
+# failed is said again at the end.
 set -u
 cd "$(dirname "$0")/.."
 
@@ -51,11 +52,17 @@ for part; do
 	# A part that died halfway, or that tested nothing, has failed too.
 	if [ -z "$count" ] || { [ "$status" != 0 ] && [ "$f" = 0 ]; }; then f=1; fi
 	passed=$((passed + ${p:-0})) failed=$((failed + $f))
+	[ "$f" = 0 ] || failures="${failures:-}== $part
+$({ grep -E -A 3 'FAILED|EXPECTATION|The kernel complains|did not come' "$log" ||
+	tail -n 5 "$log"; } | cut -c 1-160 | head -n 12)
+"
 	results="${results:-}$(printf '%10s: %s passed, %s failed' "$part" "${p:-0}" "$f")
 "
 done
 echo
 printf %s "$results"
+[ $failed = 0 ] || printf '\nWhat failed (all of it: build/test/PART.log)\n%s\n' "${failures%
+}"
 echo "in $((($(date +%s) - began) / 60)) min"
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
