@@ -417,7 +417,11 @@ static unsigned long pcpu_depot_take(struct pcpu_allocator *pa, struct pcpu_bin 
 		if (!bin || !pcpu_bin_has_room(pa, bin, size_bytes))
 			break;
 		next = pcpu_entry_take(&depot->entry[--at]);
-		if (next && !pcpu_bin_keep(pa, bin, next))
+		if (!next)
+			continue;
+		/* Another CPU wrote there last: all lines come at the same time. */
+		pcpu_chunk_prefetch_area(pa, next);
+		if (!pcpu_bin_keep(pa, bin, next))
 			pcpu_return_addr(pa, next);
 	}
 	WRITE_ONCE(depot->top, at);

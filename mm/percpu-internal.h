@@ -196,6 +196,15 @@ static inline unsigned int pcpu_area_reach(const struct pcpu_area_map *map, unsi
 }
 
 /*
+ * A byte of @lengths is going to be read, and then written.  Its line is often another
+ * CPU's that wrote it last; fetched for the write it comes once, not twice.
+ */
+static __always_inline void pcpu_length_prefetch(const u8 *byte)
+{
+	prefetchw(byte);
+}
+
+/*
  * Store a byte of @lengths that is the caller's.  Where a cmpxchg() of a byte is one of
  * its word, that may be a read and a write under some lock, between which a plain store
  * to a neighbour would be lost.
@@ -299,8 +308,11 @@ static inline unsigned int pcpu_area_length(const struct pcpu_area_map *map,
  */
 static inline unsigned int pcpu_area_claim(struct pcpu_area_map *map, unsigned int slot)
 {
-	u8 *byte = &map->lengths[slot], old = READ_ONCE(*byte), length = old & ~PCPU_AREA_LIVE;
+	u8 *byte = &map->lengths[slot], old, length;
 
+	pcpu_length_prefetch(byte);
+	old = READ_ONCE(*byte);
+	length = old & ~PCPU_AREA_LIVE;
 	if (!(old & PCPU_AREA_LIVE) || !try_cmpxchg(byte, &old, length))
 		return 0;
 	return pcpu_length_read(map, slot, length);
@@ -912,11 +924,31 @@ static __always_inline bool pcpu_chunk_of_area(struct pcpu_allocator *pa, unsign
 	}
 	if (unlikely(!area->chunk))
 		return false;
+	/* Its owner makes it live next, or gives it up. */
+	pcpu_length_prefetch(&area->chunk->map.lengths[area->slot]);
 	area->nr_slots = pcpu_area_length(&area->chunk->map, area->slot);
 	if (likely(area->nr_slots))
 		return true;
 	area->chunk = NULL;
 	return false;
+}
+
+/**
+ * pcpu_chunk_prefetch_area - an area will be handed out soon
+ * @pa: the allocator
+ * @addr: the area's address
+ *
+ * Context: any, no lock; the caller owns the area.
+ */
+static inline void pcpu_chunk_prefetch_area(struct pcpu_allocator *pa, unsigned long addr)
+{
+	struct pcpu_area area;
+
+	rcu_read_lock();
+	area = pcpu_area_at(pcpu_chunk_of(pa, addr), addr);
+	if (likely(area.chunk))
+		pcpu_length_prefetch(&area.chunk->map.lengths[area.slot]);
+	rcu_read_unlock();
 }
 
 /**

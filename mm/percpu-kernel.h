@@ -36,6 +36,7 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/prefetch.h>
 #include <linux/printk.h>
 #include <linux/ratelimit.h>
 #include <linux/rculist.h>
