@@ -40,9 +40,10 @@
 #define HANG_JIFFIES	(45 * HZ)	/* some machines are emulated */
 #define MAX_CPUS	16
 #define MAX_HOLDERS	8
-#define MAX_OBJECTS	2048	/* of a page for each CPU */
+#define MAX_OBJECTS	2048U	/* of a page for each CPU */
+#define OBJECTS_SHARE	8	/* of memory, for what all tasks have */
 #define IO_OBJECTS	16
-#define GIVE_PAGES	512UL	/* by each call of the shrinker */
+#define GIVE_PAGES	512UL	/* to each that reclaims */
 
 /**
  * struct party - a task that allocates percpu memory
@@ -155,10 +156,11 @@ static unsigned long scene_scan(struct shrinker *shrinker, struct shrink_control
 			scene.in_reclaim(party, sc->gfp_mask);
 		party->inside = false;
 	}
-	given = give_pages(max(sc->nr_to_scan, GIVE_PAGES));
+	given = give_pages(GIVE_PAGES);
 	mm_account_reclaimed_pages(given);
 	sc->nr_scanned = given;
-	return given ?: SHRINK_STOP;
+	/* Not called again for the rest: others who come need some as well. */
+	return SHRINK_STOP;
 }
 
 /* ---- what the shrinker does -------------------------------------------------------- */
@@ -189,9 +191,21 @@ static void allocate_in_reclaim(struct party *party, gfp_t gfp)
 
 /* ---- tasks -------------------------------------------------------------------------- */
 
+/*
+ * Objects for each task.  All that the tasks have is a small part of memory, so either
+ * there is some that the shrinker can give, or much is free: they are never out of it.
+ * With KASAN each takes as much again for its redzones.
+ */
+static unsigned int max_objects(void)
+{
+	unsigned long pages = totalram_pages() / OBJECTS_SHARE / (scene.nr_holders + 1);
+
+	return min(pages / num_possible_cpus() / 2, MAX_OBJECTS);
+}
+
 static bool party_add(struct party *party)
 {
-	if (party->nr == MAX_OBJECTS || fatal_signal_pending(current))
+	if (party->nr == max_objects() || fatal_signal_pending(current))
 		return false;
 	party->ptrs[party->nr] = __alloc_percpu_gfp(PAGE_SIZE, PAGE_SIZE, party->gfp);
 	if (!party->ptrs[party->nr])
