@@ -2,9 +2,10 @@
 /*
  * bins.pml - freed areas at hand: mm/percpu-cache.c and its part of percpu-internal.h
  *
- * Each step is one access to memory that others share.  An inline models the C
- * function of its name with "pcpu_" before it, where no other is named.  What happens
- * under pcpu_allocator.lock is one step.
+ * Each step is one access to memory that others share, or a few where what others do
+ * between them makes no other outcome.  An inline models the C function of its name with
+ * "pcpu_" before it, where no other is named.  What happens under pcpu_allocator.lock is
+ * one step.
  *
  * The C code keeps nobody out of a bin: any task, interrupt or worker may come
  * between any two steps of another, and be at any CPU's bin.  So a user picks a bin
@@ -20,21 +21,32 @@
  *   - at rest, which is when the users are done and the worker is not called: the
  *     budget is whole, nothing is at hand, and all areas are in the chunk.  So none
  *     was lost, and whoever left something at hand has the worker called.
+ *   - a pass of the worker leaves nothing in a bin that has no budget, unless somebody
+ *     who is not done, or has called the worker since, may have put it there: nobody
+ *     else would have a reason to come for it.
  *
  * With GIVE or TAKE the last bin is the depot's: this_bin() never picks it.  GIVE begins
  * with full bins and two objects to be freed, TAKE with two areas in the depot, so that a
  * request moves one of them, and an object that may be freed meanwhile.  All three at once,
  * two users and the worker, are too many orders: with LATE it comes when they are done.
  *
+ * With FAIL requests that find nothing at hand drain all bins before they ask the chunk.
+ * What they get is not freed, which would be too many orders.
+ *
  * Left out: weak memory order; bins in use that the worker halves (pcpu_bin_trim(), which
- * test-cache.c interrupts at each step); that the depot leaves a part of the budget;
- * batches (areas go back one by one, which leaves the bins in more states); the reserved chunk; cache_max_bytes; what finds the chunk
- * of an area (chunks.pml); how large a refill is, and when there is none; misses,
- * conflicts and hits, which here decide by chance; times: the worker may begin as soon
- * as it is called, and finds a bin idle by chance.  Calls in any context: what the
- * irq_work puts at hand (pcpu_cache_stock()), areas that such a request takes and marks
- * as they do not suit it, and frees that are pending (pending.pml).  The quarantine
- * (percpu-kasan.c), through which areas come to the bins later, with a lock of its own.
+ * test-cache.c interrupts at each step, and which here only rechecks); how much of the budget a bin takes at a time, and that the depot leaves a part
+ * of it; the other bin that a size may have on a CPU; that the depot's bins change their
+ * size, and whether it is worth a look (depot_used); batches (areas go back one by one,
+ * which leaves the bins in more states); the reserved chunk; cache_max_bytes; what finds
+ * the chunk of an area (chunks.pml); how large a refill is, and when there is none;
+ * misses, conflicts, patience and hits, which here decide by chance, and all that is only
+ * counted; requests about to fail that drain one CPU's bins, as they may not sleep;
+ * memory pressure, under which the worker drains all; times: the worker may begin as
+ * soon as it is called, and finds a bin idle by chance.  Calls in any context: what the
+ * irq_work puts at hand (pcpu_cache_stock()), areas that such a request takes, and puts
+ * back or marks as they do not suit it, and frees that are pending (pending.pml).  The
+ * quarantine (percpu-kasan.c), through which areas come to the bins later, with a lock of
+ * its own.
  *
  * BREAK_x are mistakes that must be found, see run.sh.
  */
@@ -156,6 +168,24 @@ inline entry_take(e, got)
 	fi
 }
 
+/* An area that finds the entry free is 0 then. */
+inline entry_put(e, moved)
+{
+#ifdef BREAK_PLACE	/* a look, and a plain store */
+	if
+	:: entry[e] == 0 -> d_step { disown(moved - 1, NOBODY); entry[e] = moved; moved = 0 }
+	:: else
+	fi
+#else
+	d_step {
+		if
+		:: entry[e] == 0 -> disown(moved - 1, NOBODY); entry[e] = moved; moved = 0
+		:: else
+		fi
+	}
+#endif
+}
+
 inline bin_pop(c, got)
 {
 	t = top[c];
@@ -260,7 +290,8 @@ inline bin_has_room(c, size, ok)
 {
 	if
 	:: top[c] < DEPTH && (top[c] + 1) * size <= bin_budget[c] -> ok = true
-	:: top[c] < DEPTH && (top[c] + 1) * size > bin_budget[c] && budget >= MORE ->
+	:: top[c] < DEPTH && (top[c] + 1) * size > bin_budget[c] &&
+	   budget - MORE >= bin_budget[c] ->	/* pcpu_bin_may_grow() */
 #ifdef BREAK_BUDGET	/* it was enough a moment ago */
 		budget = budget - MORE; ok = true;
 #else
@@ -274,11 +305,11 @@ inline bin_has_room(c, size, ok)
 	fi
 }
 
-inline bin_spill(c, from)
+inline bin_spill_range(c, from, to)
 {
 	i = from;
 	do
-	:: i < DEPTH ->
+	:: i < to ->
 		entry_take(c * DEPTH + i, spilled);
 		if
 		:: spilled -> chunk_release(spilled - 1); spilled = 0
@@ -288,6 +319,11 @@ inline bin_spill(c, from)
 	:: else -> break
 	od;
 	i = 0
+}
+
+inline bin_spill(c, from)
+{
+	bin_spill_range(c, from, DEPTH)
 }
 
 inline bin_drain(c)
@@ -339,6 +375,8 @@ inline bin_keep(c, a, ok)
 	fi
 }
 
+#define bin_in_use(c)	(bin_budget[c] != 0 || top[c] != 0)
+
 /* This CPU's bin: any, see above. */
 inline this_bin(c)
 {
@@ -350,7 +388,7 @@ inline this_bin(c)
 	fi
 }
 
-/* pcpu_bin_search() and pcpu_bin_claim(): c is a bin for the size, or NR_BINS */
+/* pcpu_bins_refuse() and pcpu_bin_get(): c is a bin for the size, or NR_BINS */
 inline bin_search(c, size)
 {
 	this_bin(c);
@@ -363,15 +401,30 @@ inline bin_of_size(c, size)
 	:: nr_slots[c] == size
 	:: nr_slots[c] != size ->
 		if
-		:: nr_slots[c] == 0			/* not in use */
-		:: nr_slots[c] != 0 -> bin_drain(c)	/* its patience is at an end */
-		:: nr_slots[c] != 0 -> c = NR_BINS	/* or not */
+		:: bin_in_use(c) -> bin_drain(c)	/* its patience is at an end */
+		:: bin_in_use(c) -> c = NR_BINS		/* or not */
+		:: !bin_in_use(c)
 		fi;
 		if
 		:: c < NR_BINS -> nr_slots[c] = size
 		:: else
 		fi
 	fi
+}
+
+inline cache_drain()
+{
+	c = 0;
+	do
+	:: c < NR_BINS ->
+		if
+		:: nr_slots[c] -> bin_drain(c)
+		:: else
+		fi;
+		c++
+	:: else -> break
+	od;
+	c = 0
 }
 
 /* ---- the depot ---- */
@@ -426,30 +479,10 @@ inline depot_put(moved)
 {
 	do
 	:: at < end && moved ->
-#ifdef BREAK_PLACE	/* a look, and a plain store */
-		ok = entry[DEPOT * DEPTH + at] == 0;
-		if
-		:: ok -> d_step {
-			disown(moved - 1, NOBODY);
-			entry[DEPOT * DEPTH + at] = moved; moved = 0
-		   }
-		:: else
-		fi;
-#else
-		d_step {
-			if
-			:: entry[DEPOT * DEPTH + at] == 0 ->
-				disown(moved - 1, NOBODY);
-				entry[DEPOT * DEPTH + at] = moved;
-				moved = 0
-			:: else
-			fi
-		};
-#endif
+		entry_put(DEPOT * DEPTH + at, moved);
 		at++
 	:: else -> break
-	od;
-	ok = false
+	od
 }
 
 /* pcpu_depot_serve(), pcpu_depot_take() of two areas at most; they are of one size */
@@ -501,15 +534,18 @@ inline cache_get(size, have)
 {
 	this_bin(c);
 	if
-	:: nr_slots[c] == size -> bin_pop(c, have)
-	:: else
-	fi;
-	if
+	:: nr_slots[c] == size ->
+		bin_pop(c, have);
+		if
+		:: !have && top[c] == 0
 #ifdef BREAK_SIZE	/* what is in a bin is of its size */
-	:: have
+		:: have
 #endif
-	:: have && SIZE(have - 1) == size
-	:: MISALIGNED || !have || SIZE(have - 1) != size -> cache_get_slow(size, have)
+		:: have && SIZE(have - 1) == size
+		:: (have -> MISALIGNED || SIZE(have - 1) != size : top[c] != 0) ->
+			cache_get_slow(size, have)
+		fi
+	:: else
 	fi
 }
 
@@ -597,17 +633,12 @@ inline want_serve(size, have)
 	fi;
 	if
 	:: have
-	:: else -> chunk_take(size, have)
-	fi;
-#ifdef FAIL
-	if
-	:: have
 	:: else ->
-		this_bin(c);
-		bin_drain(c);
+#ifdef FAIL
+		cache_drain();
+#endif
 		chunk_take(size, have)
 	fi;
-#endif
 	balance_watch_cache()
 }
 
@@ -710,26 +741,29 @@ inline free(a)
 	fi
 }
 
-proctype user(byte have)
+proctype user(byte have, nr_left)
 {
-	byte n, next, spilled, size, c, t, i, s, at, end;
+	byte next, spilled, size, c, t, i, s, at, end;
 	short b;
 	bool ok, was;
 
 	do
 	:: have -> free(have - 1); have = 0; ok = false; c = 0
-	:: have == 0 && n < NR_OPS ->
-		n++;
+	:: have == 0 && nr_left ->
+		nr_left--;
 		if
 		:: size = 1
 		:: MAX_SIZE > 1 -> size = 2
 		fi;
 		alloc(size, have);
+#ifdef FAIL			/* fewer orders: its owner does not free it */
+		have = 0;
+#endif
 		size = 0; ok = false; c = 0
 #ifdef TWICE
-	:: have == 0 && n == NR_OPS -> break
+	:: have == 0 && nr_left == 0 -> break
 #else
-	:: n == NR_OPS -> break		/* and keeps what it has */
+	:: nr_left == 0 -> have = 0; break	/* what it has stays live */
 #endif
 	od;
 	nr_done++
@@ -737,7 +771,7 @@ proctype user(byte have)
 
 /* ---- the worker ---- */
 
-/* pcpu_cache_age(); that a bin has not served is by chance */
+/* pcpu_cache_age_one() for all; that a bin has not served is by chance */
 inline cache_age()
 {
 	left = false;
@@ -745,29 +779,46 @@ inline cache_age()
 	do
 	:: c < NR_BINS ->
 		if
-		:: bin_budget[c] == 0 && top[c] == 0
-		:: else ->
+		:: bin_in_use(c) ->
 			if
 			:: bin_drain(c)
-			:: left = true
+			:: bin_recheck(c); left = true
 			fi
+#if defined(BREAK_HIDDEN) || defined(BREAK_LAST)
+		:: else		/* as if nothing could be there without budget and hint */
+#else
+		:: else ->
+			if
+			:: nr_slots[c] -> bin_spill(c, 0)
+			:: else
+			fi
+#endif
 		fi;
 		c++
 	:: else -> break
 	od;
 	c = 0;
-#ifndef BREAK_LAST	/* without the last look at all entries */
-	do
-	:: !left && c < NR_BINS ->
-		if
-		:: nr_slots[c] -> bin_drain(c)
-		:: else
-		fi;
-		c++
-	:: else -> break
-	od;
+#ifndef BREAK_LAST	/* nor with the last look at all entries, which alone is not needed */
+	if
+	:: !left -> cache_drain()
+	:: else
+	fi;
 #endif
-	c = 0
+	check_pass()
+}
+
+/* If nobody has called it again, it leaves nothing in a bin without budget. */
+inline check_pass()
+{
+	d_step {
+		do
+		:: nr_done == NR_USERS && !balance_drain && i < NR_BINS * DEPTH ->
+			assert(entry[i] == 0 || bin_budget[i / DEPTH] != 0);
+			i++
+		:: else -> break
+		od;
+		i = 0
+	}
 }
 
 #ifdef LATE			/* only when the users are done */
@@ -778,7 +829,7 @@ inline cache_age()
 
 proctype worker()
 {
-	byte c, i, spilled, t;
+	byte c, i, spilled;
 	short b;
 	bool left;
 
@@ -874,19 +925,19 @@ init
 	};
 	atomic {
 #if defined(TWICE)
-		run user(NR_AREAS); run user(NR_AREAS);
+		run user(NR_AREAS, NR_OPS); run user(NR_AREAS, NR_OPS);
 #elif defined(GIVE)
-		run user(NR_AREAS);
+		run user(NR_AREAS, NR_OPS);
 #if NR_USERS > 1
-		run user(NR_AREAS - 1);
+		run user(NR_AREAS - 1, NR_OPS);
 #endif
 #elif defined(TAKE)
-		run user(0);
+		run user(0, NR_OPS);
 #if NR_USERS > 1
-		run user(NR_AREAS);
+		run user(NR_AREAS, NR_OPS);
 #endif
 #else
-		run user(0); run user(0);
+		run user(0, NR_OPS); run user(0, NR_OPS);
 #endif
 		run worker(); run rest()
 	}
