@@ -30,11 +30,13 @@
  * request moves one of them, and an object that may be freed meanwhile.  All three at once,
  * two users and the worker, are too many orders: with LATE it comes when they are done.
  *
+ * With TRIM the worker halves bins in use, which else it only rechecks.  Without a depot it
+ * begins with a full bin, and an object that a user with no request of its own may free.
  * With FAIL requests that find nothing at hand drain all bins before they ask the chunk.
  * What they get is not freed, which would be too many orders.
  *
- * Left out: weak memory order; bins in use that the worker halves (pcpu_bin_trim(), which
- * test-cache.c interrupts at each step, and which here only rechecks); how much of the budget a bin takes at a time, and that the depot leaves a part
+ * Left out: weak memory order; that halving lets half of the areas go (here any number
+ * goes); how much of the budget a bin takes at a time, and that the depot leaves a part
  * of it; the other bin that a size may have on a CPU; that the depot's bins change their
  * size, and whether it is worth a look (depot_used); batches (areas go back one by one,
  * which leaves the bins in more states); the reserved chunk; cache_max_bytes; what finds
@@ -59,6 +61,9 @@
 #define NR_AREAS	6
 #define NR_OPS		0
 #define TOTAL		5
+#endif
+#if defined(TRIM) && !defined(DEPOT)
+#define NR_AREAS	3
 #endif
 #ifdef TAKE
 #define NR_BINS		2
@@ -771,6 +776,69 @@ proctype user(byte have, nr_left)
 
 /* ---- the worker ---- */
 
+/* Put what is in [from, DEPTH) side by side at the bottom; to is behind it then. */
+inline bin_move_down(c, from, to)
+{
+	to = 0;
+	i = from;
+	do
+	:: i < DEPTH ->
+		entry_take(c * DEPTH + i, spilled);
+		do
+		:: spilled && to < DEPTH -> entry_put(c * DEPTH + to, spilled); to++
+		:: else -> break
+		od;
+		if
+#ifndef BREAK_MOVE	/* an area that finds no place at the bottom is forgotten */
+		:: spilled -> chunk_release(spilled - 1); spilled = 0
+#endif
+		:: else -> spilled = 0
+		fi;
+		i++
+	:: else -> break
+	od;
+	i = 0
+}
+
+inline bin_return_budget(c)
+{
+#ifdef BREAK_RETURN	/* a look, and a plain store */
+	b = bin_budget[c];
+	if
+	:: b > keep -> bin_budget[c] = keep; b = b - keep
+	:: else -> b = 0
+	fi;
+#else
+	d_step {
+		if
+		:: bin_budget[c] > keep -> b = bin_budget[c] - keep; bin_budget[c] = keep
+		:: else -> b = 0
+		fi
+	};
+#endif
+	d_step { budget = budget + b; b = 0 }
+}
+
+/* How many go is by chance: what is counted while others put and take may be any number. */
+inline bin_trim(c)
+{
+#ifdef TRIM
+	size = nr_slots[c];
+	atomic { select(n : 0 .. DEPTH) };
+	bin_spill_range(c, 0, n);
+	bin_move_down(c, n, to);
+	top[c] = to;
+	keep = (to -> to * size : size);
+	bin_return_budget(c);
+	n = 0; to = 0; size = 0; keep = 0;
+#endif
+#ifdef BREAK_TRIM	/* as if nobody could have drained it meanwhile */
+	skip
+#else
+	bin_recheck(c)
+#endif
+}
+
 /* pcpu_cache_age_one() for all; that a bin has not served is by chance */
 inline cache_age()
 {
@@ -782,7 +850,7 @@ inline cache_age()
 		:: bin_in_use(c) ->
 			if
 			:: bin_drain(c)
-			:: bin_recheck(c); left = true
+			:: bin_trim(c); left = true
 			fi
 #if defined(BREAK_HIDDEN) || defined(BREAK_LAST)
 		:: else		/* as if nothing could be there without budget and hint */
@@ -829,7 +897,7 @@ inline check_pass()
 
 proctype worker()
 {
-	byte c, i, spilled;
+	byte c, i, n, to, size, keep, spilled;
 	short b;
 	bool left;
 
@@ -915,6 +983,10 @@ init
 		taken[0] = true; taken[1] = true;
 		nr_slots[0] = 1;
 		taken[2] = true; live[2] = true; holder[2] = THE_OWNER; nr_objects = 1;
+#elif defined(TRIM)
+		nr_slots[0] = 1; top[0] = 2; entry[0] = 1; entry[1] = 2; bin_budget[0] = MORE;
+		taken[0] = true; taken[1] = true;
+		taken[2] = true; live[2] = true; holder[2] = THE_OWNER; nr_objects = 1;
 #else
 		nr_slots[0] = 1; top[0] = 1; entry[0] = 1; taken[0] = true; bin_budget[0] = MORE;
 #endif
@@ -935,6 +1007,11 @@ init
 		run user(0, NR_OPS);
 #if NR_USERS > 1
 		run user(NR_AREAS, NR_OPS);
+#endif
+#elif defined(TRIM)
+		run user(0, NR_OPS);
+#if NR_USERS > 1
+		run user(NR_AREAS, 0);
 #endif
 #else
 		run user(0, NR_OPS); run user(0, NR_OPS);
