@@ -803,9 +803,6 @@ bool pcpu_cache_age(struct pcpu_allocator *pa)
 		cond_resched();
 	}
 	left |= pcpu_depot_age(pa);
-	/* Last, all entries, for those that no hint tells of: see pcpu_bin_drain(). */
-	if (!left)
-		pcpu_cache_drain(pa, true);
 	return left;
 }
 

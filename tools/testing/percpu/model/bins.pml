@@ -852,7 +852,7 @@ inline cache_age()
 			:: bin_drain(c)
 			:: bin_trim(c); left = true
 			fi
-#if defined(BREAK_HIDDEN) || defined(BREAK_LAST)
+#ifdef BREAK_HIDDEN
 		:: else		/* as if nothing could be there without budget and hint */
 #else
 		:: else ->
@@ -866,12 +866,6 @@ inline cache_age()
 	:: else -> break
 	od;
 	c = 0;
-#ifndef BREAK_LAST	/* nor with the last look at all entries, which alone is not needed */
-	if
-	:: !left -> cache_drain()
-	:: else
-	fi;
-#endif
 	check_pass()
 }
 

@@ -14,7 +14,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 # mistakes one by one.
 runs() {
 	cat <<-'END'
-		bins ALIGN TAKE PUSH NOTE KEEP LAST
+		bins ALIGN TAKE PUSH NOTE KEEP HIDDEN
 		bins REFILL KEEP DRAIN
 		bins SIZES SIZE
 		bins TWICE CLAIM FLAG
@@ -27,7 +27,7 @@ runs() {
 		bins TRIM,GIVE,NR_USERS=1
 		bins TRIM,TAKE,LATE BACK
 		bins TRIM,TAKE,NR_USERS=1 KEEP
-		bins NR_BINS=2 HINT BUDGET HIDDEN
+		bins NR_BINS=2 HINT BUDGET
 		rows NR_PASSES=2 PLACE AGAIN CLOSE FLUSH LOCK DROP
 		rows THREE_USERS PUBLISH WAIT
 		chunks - GRACE LATE CLAIM LOCK ORDER
