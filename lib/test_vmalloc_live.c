@@ -7,17 +7,18 @@
  * at random is unmapped and another of random size takes its place. Time is for
  * both together; the mapping of 1 to 8 pages is part of it.
  *
- * With floor=LOOPS it measures what vmalloc() and vfree() of a page cannot do without:
- * the page, NR_VMALLOC, its entry in the page tables, clearing that, and a flush of the
- * TLB for each 32 MiB; no area, no descriptor, no address space is looked for.
- * "floor_fix_size" is a pair of these; "floor_full_fit" has, for each of the loops, its
- * part of what full_fit_alloc_test() of lib/test_vmalloc.c does before and after its loop.
+ * With floor=LOOPS it measures what a turn of some cases of lib/test_vmalloc.c cannot do
+ * without: pages, NR_VMALLOC, their entries in the page tables, clearing these, and a
+ * flush of the TLB for each 64 MiB; no area, no descriptor, no address space is looked
+ * for. It does so on each online CPU at once; time is for a turn on one thread. With one
+ * CPU there is "floor_full_fit" as well, which has, for each of the loops, its part of
+ * what full_fit_alloc_test() does before and after its loop.
  *
  * With space=LOOPS it measures how threads meet where address space is found: each, bound to a
  * CPU of its own, replaces the oldest of 64 areas of 1 to 8 pages, to which nothing is
  * mapped; first one thread alone, then one on each online CPU. Time is per area on one thread.
  *
- * Results are in the kernel's log as "live_COUNT VALUE ns", "floor_TEST VALUE ns",
+ * Results are in the kernel's log as "live_COUNT VALUE ns", "floor_CASE_tTHREADS VALUE ns",
  * "space_tTHREADS VALUE ns".
  * Built in, it runs at boot, if live, floor or space is set; a module does its work while it
  * is loaded, does not stay, and has only live.
@@ -37,6 +38,7 @@
 #include <linux/vmalloc.h>
 #include <linux/vmstat.h>
 
+#include <asm/cacheflush.h>
 #include <asm/tlbflush.h>
 
 #include "../mm/vmalloc.h"
@@ -55,7 +57,7 @@ MODULE_PARM_DESC(loops, "How many are replaced");
 
 static int floor;
 module_param(floor, int, 0444);
-MODULE_PARM_DESC(floor, "Loops for what a page of vmalloc() costs at least");
+MODULE_PARM_DESC(floor, "Loops for what vmalloc() costs at least");
 
 static int space;
 module_param(space, int, 0444);
@@ -109,60 +111,124 @@ static int measure(int nr)
 }
 
 #ifndef MODULE
+/* ---- what no vmalloc can do without ------------------------------------------------ */
+
 /* As many as full_fit_alloc_test() has, and with guard pages 64 MiB; one CPU is assumed. */
 #define FLOOR_AREAS	(32UL * SZ_1M / PAGE_SIZE)
+#define ROOM_PAGES	(4 * FLOOR_AREAS)
 
-struct floor {
-	unsigned long start;		/* of room for 2 * FLOOR_AREAS, guard pages included */
-	unsigned long at;		/* where the next of the loop goes */
-	struct page **pages;		/* of those outside of the loop */
+/**
+ * struct turn - one turn of a case of lib/test_vmalloc.c
+ * @name: the case
+ * @nr_pages: of the area
+ * @gfp: what its pages are allocated with; 0: they are there
+ * @touches: writes to it
+ */
+struct turn {
+	const char	*name;
+	unsigned int	nr_pages;
+	gfp_t		gfp;
+	bool		touches;
 };
+
+static const struct turn turns[] = {
+	{ "fix_size",	1,	GFP_KERNEL | __GFP_HIGHMEM | __GFP_NOWARN,	true },
+	{ "fix_align",	5,	GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN,		false },
+	{ "vm_map_ram",	1,	0,						true },
+	{ "no_block",	1,	GFP_NOWAIT | __GFP_HIGHMEM | __GFP_NOWARN,	true },
+};
+
+/**
+ * struct floor - a thread that does without areas
+ * @room: ROOM_PAGES of address space
+ * @at: the area in the upper half of it that the next turn uses
+ * @turn: what a turn is
+ * @page: the pages of a turn
+ * @pages: full_fit: those outside of the loop
+ */
+struct floor {
+	struct vm_struct	*room;
+	unsigned long		at;
+	const struct turn	*turn;
+	struct page		*page[MOST_PAGES];
+	struct page		**pages;
+};
+
+static void floor_put(struct page **page, unsigned int nr)
+{
+	while (nr--) {
+		mod_lruvec_page_state(page[nr], NR_VMALLOC, -1);
+		__free_page(page[nr]);
+	}
+}
+
+static int floor_get(struct page **page, unsigned int nr, gfp_t gfp)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		page[i] = alloc_page(gfp);
+		if (!page[i]) {
+			floor_put(page, i);
+			return -ENOMEM;
+		}
+		mod_lruvec_page_state(page[i], NR_VMALLOC, 1);
+	}
+	return 0;
+}
+
+static int floor_map(unsigned long addr, struct page **page, const struct turn *turn)
+{
+	unsigned long end = addr + turn->nr_pages * PAGE_SIZE;
+	int err = turn->gfp ? floor_get(page, turn->nr_pages, turn->gfp) : 0;
+
+	if (err)
+		return err;
+	err = vmap_pages_range_noflush(addr, end, PAGE_KERNEL, page, PAGE_SHIFT, GFP_KERNEL);
+	if (!err)
+		flush_cache_vmap(addr, end);
+	else if (turn->gfp)
+		floor_put(page, turn->nr_pages);
+	return err;
+}
+
+static void floor_unmap(unsigned long addr, struct page **page, const struct turn *turn)
+{
+	unsigned long end = addr + turn->nr_pages * PAGE_SIZE;
+
+	flush_cache_vunmap(addr, end);
+	vunmap_range_noflush(addr, end);
+	if (turn->gfp)
+		floor_put(page, turn->nr_pages);
+}
 
 static unsigned long floor_addr(const struct floor *f, unsigned long i)
 {
-	return f->start + 2 * i * PAGE_SIZE;
-}
-
-static struct page *floor_map(unsigned long addr)
-{
-	struct page *page = alloc_page(GFP_KERNEL | __GFP_HIGHMEM | __GFP_NOWARN);
-
-	if (!page)
-		return NULL;
-	mod_lruvec_page_state(page, NR_VMALLOC, 1);
-	if (!vmap_pages_range_noflush(addr, addr + PAGE_SIZE, PAGE_KERNEL, &page, PAGE_SHIFT,
-				      GFP_KERNEL))
-		return page;
-	mod_lruvec_page_state(page, NR_VMALLOC, -1);
-	__free_page(page);
-	return NULL;
-}
-
-static void floor_unmap(unsigned long addr, struct page *page)
-{
-	vunmap_range_noflush(addr, addr + 2 * PAGE_SIZE);
-	mod_lruvec_page_state(page, NR_VMALLOC, -1);
-	__free_page(page);
+	return (unsigned long)f->room->addr + (f->turn->nr_pages + 1) * i * PAGE_SIZE;
 }
 
 static void floor_flush(const struct floor *f)
 {
-	flush_tlb_kernel_range(f->start, floor_addr(f, 2 * FLOOR_AREAS));
+	unsigned long start = (unsigned long)f->room->addr;
+
+	flush_tlb_kernel_range(start, start + ROOM_PAGES * PAGE_SIZE);
 }
 
-/* In the second half of the room; each address is used once between two flushes. */
+/* In the upper half of the room; each address is used once between two flushes. */
 static int floor_loop(struct floor *f)
 {
-	struct page *page;
-	int i;
+	unsigned long nr = ROOM_PAGES / 2 / (f->turn->nr_pages + 1), addr;
+	int i, err;
 
 	for (i = 0; i < floor; i++) {
-		page = floor_map(floor_addr(f, FLOOR_AREAS + f->at));
-		if (!page)
-			return -ENOMEM;
-		WRITE_ONCE(*(u8 *)floor_addr(f, FLOOR_AREAS + f->at), 1);
-		floor_unmap(floor_addr(f, FLOOR_AREAS + f->at), page);
-		if (++f->at < FLOOR_AREAS)
+		addr = floor_addr(f, nr + f->at);
+		err = floor_map(addr, f->page, f->turn);
+		if (err)
+			return err;
+		if (f->turn->touches)
+			WRITE_ONCE(*(u8 *)addr, 1);
+		floor_unmap(addr, f->page, f->turn);
+		if (++f->at < nr)
 			continue;
 		floor_flush(f);
 		f->at = 0;
@@ -173,102 +239,79 @@ static int floor_loop(struct floor *f)
 /* Fill all of the room, free every other page, do the loop in their place, free the rest. */
 static int floor_full_fit(struct floor *f)
 {
-	unsigned long i;
+	unsigned long i, nr = 0;
 	int err = 0;
 
-	for (i = 0; i < 2 * FLOOR_AREAS && !err; i++) {
-		f->pages[i] = floor_map(floor_addr(f, i));
-		err = f->pages[i] ? 0 : -ENOMEM;
-	}
-	for (i = FLOOR_AREAS; i < 2 * FLOOR_AREAS; i++)
-		if (f->pages[i])
-			floor_unmap(floor_addr(f, i), f->pages[i]);
+	for (; nr < 2 * FLOOR_AREAS && !err; nr += !err)
+		err = floor_map(floor_addr(f, nr), &f->pages[nr], f->turn);
+	for (i = FLOOR_AREAS; i < nr; i++)
+		floor_unmap(floor_addr(f, i), &f->pages[i], f->turn);
 	floor_flush(f);
 	err = err ?: floor_loop(f);
-	for (i = 0; i < FLOOR_AREAS; i++)
-		if (f->pages[i])
-			floor_unmap(floor_addr(f, i), f->pages[i]);
+	for (i = 0; i < min(nr, FLOOR_AREAS); i++)
+		floor_unmap(floor_addr(f, i), &f->pages[i], f->turn);
 	floor_flush(f);
 	return err;
 }
 
-static int floor_show(struct floor *f, const char *name, int (*work)(struct floor *f))
+static int measure_full_fit(void)
 {
+	struct floor f = {
+		.room = get_vm_area(ROOM_PAGES * PAGE_SIZE, VM_MAP),
+		.turn = &turns[0],
+		.pages = vcalloc(2 * FLOOR_AREAS, sizeof(*f.pages)),
+	};
 	u64 began = ktime_get_ns();
-	int err = work(f);
+	int err = f.room && f.pages ? floor_full_fit(&f) : -ENOMEM;
 
 	if (!err)
-		pr_info("floor_%s %llu ns\n", name, div_u64(ktime_get_ns() - began, floor));
-	return err;
-}
-
-static int measure_floor(void)
-{
-	struct vm_struct *vm = get_vm_area(4 * FLOOR_AREAS * PAGE_SIZE, VM_MAP);
-	struct floor f = { .pages = vcalloc(2 * FLOOR_AREAS, sizeof(*f.pages)) };
-	int err = -ENOMEM;
-
-	if (vm && f.pages) {
-		f.start = (unsigned long)vm->addr;
-		err = floor_show(&f, "full_fit", floor_full_fit) ?:
-		      floor_show(&f, "fix_size", floor_loop);
-	}
+		pr_info("floor_full_fit %llu ns\n", div_u64(ktime_get_ns() - began, floor));
 	vfree(f.pages);
-	if (vm)
-		free_vm_area(vm);
+	if (f.room)
+		free_vm_area(f.room);
 	return err;
 }
+
+/* ---- threads, one on each CPU ------------------------------------------------------ */
 
 #define SPACE_LIVE	64
 
-struct space_worker {
+struct worker {
 	struct completion done;
+	int (*work)(struct worker *worker);
+	struct floor floor;
 	struct vm_struct *area[SPACE_LIVE];
 	u64 ns;
 	int err;
 };
 
 /* Workers that have not begun yet. */
-static atomic_t space_waiting;
+static atomic_t nr_waiting;
 
-static int space_thread(void *data)
+static int worker_thread(void *data)
 {
-	struct space_worker *worker = data;
-	struct vm_struct **area;
+	struct worker *worker = data;
 	u64 began;
-	int i;
 
-	atomic_dec(&space_waiting);
-	while (atomic_read(&space_waiting) > 0)
+	atomic_dec(&nr_waiting);
+	while (atomic_read(&nr_waiting) > 0)
 		cpu_relax();
 	began = ktime_get_ns();
-	for (i = 0; i < space && !worker->err; i++) {
-		area = &worker->area[i % SPACE_LIVE];
-		if (*area)
-			free_vm_area(*area);
-		*area = get_vm_area((1 + i % MOST_PAGES) * PAGE_SIZE, VM_MAP);
-		if (!*area)
-			worker->err = -ENOMEM;
-		if (i % 256 == 0)
-			cond_resched();
-	}
+	worker->err = worker->work(worker);
 	worker->ns = ktime_get_ns() - began;
-	for (i = 0; i < SPACE_LIVE; i++)
-		if (worker->area[i])
-			free_vm_area(worker->area[i]);
 	complete(&worker->done);
 	return 0;
 }
 
-static int space_start(struct space_worker *worker, unsigned int cpu)
+static int worker_start(struct worker *worker, unsigned int cpu)
 {
 	struct task_struct *task;
 
 	init_completion(&worker->done);
-	task = kthread_create_on_node(space_thread, worker, cpu_to_node(cpu), "space/%u", cpu);
+	task = kthread_create_on_node(worker_thread, worker, cpu_to_node(cpu), "live/%u", cpu);
 	if (IS_ERR(task)) {
 		/* The others are not to wait for it. */
-		atomic_dec(&space_waiting);
+		atomic_dec(&nr_waiting);
 		complete(&worker->done);
 		return PTR_ERR(task);
 	}
@@ -277,27 +320,102 @@ static int space_start(struct space_worker *worker, unsigned int cpu)
 	return 0;
 }
 
-static int measure_space(unsigned int nr)
+/* Sets the nanoseconds of all workers together. */
+static int workers_run(struct worker *workers, unsigned int nr, u64 *ns)
 {
-	struct space_worker *workers = kcalloc(nr, sizeof(*workers), GFP_KERNEL);
 	unsigned int cpu, i = 0;
 	int err = 0;
-	u64 ns = 0;
 
-	if (!workers)
-		return -ENOMEM;
-	atomic_set(&space_waiting, nr);
+	atomic_set(&nr_waiting, nr);
 	for_each_online_cpu(cpu) {
 		if (i == nr)
 			break;
-		workers[i].err = space_start(&workers[i], cpu);
+		workers[i].err = worker_start(&workers[i], cpu);
 		i++;
 	}
-	for (i = 0; i < nr; i++) {
+	for (*ns = i = 0; i < nr; i++) {
 		wait_for_completion(&workers[i].done);
 		err = err ?: workers[i].err;
-		ns += workers[i].ns;
+		*ns += workers[i].ns;
 	}
+	return err;
+}
+
+static int floor_work(struct worker *worker)
+{
+	return floor_loop(&worker->floor);
+}
+
+static int measure_turn(const struct turn *turn, unsigned int nr)
+{
+	struct worker *workers = kcalloc(nr, sizeof(*workers), GFP_KERNEL);
+	int err = workers ? 0 : -ENOMEM;
+	unsigned int i;
+	u64 ns = 0;
+
+	for (i = 0; i < nr && !err; i++) {
+		workers[i].work = floor_work;
+		workers[i].floor.turn = turn;
+		workers[i].floor.page[0] = pages[0];
+		workers[i].floor.room = get_vm_area(ROOM_PAGES * PAGE_SIZE, VM_MAP);
+		err = workers[i].floor.room ? 0 : -ENOMEM;
+	}
+	err = err ?: workers_run(workers, nr, &ns);
+	for (i = 0; i < nr && workers; i++)
+		if (workers[i].floor.room)
+			free_vm_area(workers[i].floor.room);
+	kfree(workers);
+	if (!err)
+		pr_info("floor_%s_t%u %llu ns\n", turn->name, nr, div_u64(ns, nr * floor));
+	return err;
+}
+
+static int measure_floor(void)
+{
+	unsigned int i, nr = num_online_cpus();
+	int err = nr == 1 ? measure_full_fit() : 0;
+
+	for (i = 0; i < ARRAY_SIZE(turns) && !err; i++)
+		err = measure_turn(&turns[i], nr);
+	return err;
+}
+
+/* ---- how threads meet where address space is found --------------------------------- */
+
+static int space_work(struct worker *worker)
+{
+	struct vm_struct **area;
+	int i;
+
+	for (i = 0; i < space; i++) {
+		area = &worker->area[i % SPACE_LIVE];
+		if (*area)
+			free_vm_area(*area);
+		*area = get_vm_area((1 + i % MOST_PAGES) * PAGE_SIZE, VM_MAP);
+		if (!*area)
+			return -ENOMEM;
+		if (i % 256 == 0)
+			cond_resched();
+	}
+	return 0;
+}
+
+static int measure_space(unsigned int nr)
+{
+	struct worker *workers = kcalloc(nr, sizeof(*workers), GFP_KERNEL);
+	unsigned int i, j;
+	u64 ns = 0;
+	int err;
+
+	if (!workers)
+		return -ENOMEM;
+	for (i = 0; i < nr; i++)
+		workers[i].work = space_work;
+	err = workers_run(workers, nr, &ns);
+	for (i = 0; i < nr; i++)
+		for (j = 0; j < SPACE_LIVE; j++)
+			if (workers[i].area[j])
+				free_vm_area(workers[i].area[j]);
 	kfree(workers);
 	if (!err)
 		pr_info("space_t%u %llu ns\n", nr, div_u64(ns, nr * space));
@@ -338,11 +456,11 @@ static int __init test_vmalloc_live_init(void)
 	prandom_seed_state(&random, 1);
 	for (i = 0; i < nr_live && !err; i++)
 		err = live[i] > 0 ? measure(live[i]) : -EINVAL;
-	__free_page(pages[0]);
 	if (floor > 0 && !err)
 		err = measure_floor();
 	if (space > 0 && !err)
 		err = measure_spaces();
+	__free_page(pages[0]);
 	pr_info("end: %s\n", err ? "failed" : "passed");
 	return err ?: IS_BUILTIN(CONFIG_TEST_VMALLOC_LIVE) ? 0 : -EAGAIN;
 }
