@@ -104,11 +104,13 @@ static bool pcpu_bin_take_budget(struct pcpu_allocator *pa, struct pcpu_bin *bin
 static bool pcpu_bin_has_room(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 			      unsigned int size_bytes)
 {
-	int more = pcpu_bin_more_bytes(atomic_read(&pa->cache_budget_bytes), size_bytes);
+	int left_bytes;
 
-	if (!pcpu_bin_may_grow(pa, bin, size_bytes))
-		return false;
-	return pcpu_bin_affords(bin, size_bytes) || pcpu_bin_take_budget(pa, bin, more);
+	if (pcpu_bin_affords(bin, size_bytes))
+		return READ_ONCE(bin->top) < PCPU_CACHE_DEPTH;
+	left_bytes = atomic_read(&pa->cache_budget_bytes);
+	return pcpu_bin_may_grow(pa, bin, size_bytes) &&
+	       pcpu_bin_take_budget(pa, bin, pcpu_bin_more_bytes(left_bytes, size_bytes));
 }
 
 /*
