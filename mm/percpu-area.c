@@ -55,16 +55,17 @@ size_t pcpu_area_storage_bytes(unsigned int nr_slots)
  * pcpu_area_init - make a map with all its slots closed
  * @map: the map
  * @nr_slots: slots, a multiple of PCPU_ROW_SLOTS and not 0
- * @storage: pcpu_area_storage_bytes() of zeroed memory, aligned for a long
+ * @storage: pcpu_area_storage_bytes() of zeroed memory, aligned for a long; best to a
+ *	line of the caches, as the lengths come first
  */
 void pcpu_area_init(struct pcpu_area_map *map, unsigned int nr_slots, void *storage)
 {
 	unsigned int longs = pcpu_map_longs(nr_slots);
 
 	map->nr_slots = nr_slots;
-	map->busy = storage;
+	map->lengths = storage;
+	map->busy = storage + nr_slots;
 	map->room = (struct pcpu_room *)(map->busy + longs);
-	map->lengths = (u8 *)(map->room + nr_slots / PCPU_ROW_SLOTS + 1);
 	bitmap_fill(map->busy, nr_slots);
 }
 

@@ -717,7 +717,7 @@ static struct pcpu_chunk_layout pcpu_chunk_layout(unsigned int nr_rows, bool has
 
 	at.rows = sizeof(struct pcpu_chunk);
 	at.ext = ALIGN(at.rows + nr_rows * sizeof(struct pcpu_row), sizeof(long));
-	at.maps = at.ext + nr_ext * sizeof(struct page *);
+	at.maps = ALIGN(at.ext + nr_ext * sizeof(struct page *), SMP_CACHE_BYTES);
 	at.pending = at.maps + pcpu_area_storage_bytes(nr_rows * PCPU_ROW_SLOTS);
 	at.end = at.pending + BITS_TO_LONGS(nr_rows * PCPU_ROW_SLOTS) * sizeof(long);
 	return at;
@@ -1159,14 +1159,48 @@ static int pcpu_prepare(struct pcpu_allocator *pa, struct pcpu_request *req,
 	return err;
 }
 
+/*
+ * A run of small areas that has whole lines of @lengths, and of the units, for itself: its
+ * CPU writes there with each of them, and is not to meet the owner of the next run.
+ */
+static bool pcpu_take_lines(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	unsigned int align_slots = req->align_slots;
+	bool taken;
+
+	if (req->nr_slots >= PCPU_LINE_SLOTS || req->run_slots % PCPU_LINE_SLOTS ||
+	    req->wants_all)
+		return false;
+	req->align_slots = max(align_slots, PCPU_LINE_SLOTS);
+	taken = pcpu_take_present(pa, req);
+	req->align_slots = align_slots;
+	return taken;
+}
+
+/*
+ * Areas that may be taken ahead: what there were of late.  But a line of tiny ones is
+ * taken whole: what is beyond is 256 bytes of a unit, and two CPUs that take them one by
+ * one, in turn, meet in that line for as long as these objects live.
+ */
+static unsigned int pcpu_run_areas(const struct pcpu_allocator *pa,
+				   const struct pcpu_request *req)
+{
+	unsigned int nr = min_t(u64, pcpu_areas_ahead(pa), UINT_MAX / 2);
+
+	if (req->nr_slots <= PCPU_TINY_SLOTS)
+		return roundup(max(nr, 1U), PCPU_LINE_SLOTS / req->nr_slots);
+	return nr;
+}
+
 /**
  * pcpu_chunk_take_run - take areas side by side, if there is room for them
  * @pa: the allocator
  * @req: what each of them is to be; its area is set to the first of them
  * @max: how many at most
  *
- * No more areas are taken than there were of late, unless the request wants all
- * of them.  Where there is no room for so long a run, half of it is looked for.
+ * No more areas are taken than there were of late, but of tiny ones a line, unless the
+ * request wants all of them.  Where there is no room for so long a run, half of it is
+ * looked for.
  *
  * Context: any but NMI; takes the lock, once.
  * Return: how many were taken, none of them live; 0, or more than 1
@@ -1179,10 +1213,10 @@ unsigned int pcpu_chunk_take_run(struct pcpu_allocator *pa, struct pcpu_request 
 
 	spin_lock_irqsave(&pa->lock, flags);
 	if (!req->wants_all)
-		nr = min_t(u64, nr, pcpu_areas_ahead(pa));
+		nr = min(nr, pcpu_run_areas(pa, req));
 	for (; nr > 1; nr /= 2) {
 		req->run_slots = nr * req->nr_slots;
-		if (pcpu_take_present(pa, req))
+		if (pcpu_take_lines(pa, req) || pcpu_take_present(pa, req))
 			break;
 	}
 	spin_unlock_irqrestore(&pa->lock, flags);

@@ -143,6 +143,10 @@ struct pcpu_area_map {
  * frees it and tells its length.
  */
 #define PCPU_AREA_LIVE		0x80U
+/* Slots whose bytes are a line of the CPU's caches. */
+#define PCPU_LINE_SLOTS		((unsigned int)SMP_CACHE_BYTES)
+/* Of an area that shares its line with fifteen others or more: on most machines 16 B. */
+#define PCPU_TINY_SLOTS		(PCPU_LINE_SLOTS / 16)
 /* Longer areas have their length in the next bytes, 7 bits in each. */
 #define PCPU_AREA_LONG		0x7fU
 #define PCPU_LONG_BYTES		4U
@@ -1077,14 +1081,15 @@ static inline u64 pcpu_areas_ahead(const struct pcpu_allocator *pa)
 /**
  * pcpu_chunk_may_run - may pcpu_chunk_take_run() take areas ahead of requests now?
  * @pa: the allocator
+ * @nr_slots: size of each
  *
  * Context: any, no lock; true or false may be late by a moment.
  * Return: false if it would be in vain
  */
-static inline bool pcpu_chunk_may_run(const struct pcpu_allocator *pa)
+static inline bool pcpu_chunk_may_run(const struct pcpu_allocator *pa, unsigned int nr_slots)
 {
 	/* Deliberately racy: only a hint, that is looked at under the lock again. */
-	return data_race(pcpu_areas_ahead(pa)) >= 2;
+	return nr_slots <= PCPU_TINY_SLOTS || data_race(pcpu_areas_ahead(pa)) >= 2;
 }
 
 /* ---- freed areas at hand (percpu-cache.c) ----------------------------------- */
@@ -1257,7 +1262,7 @@ static inline struct pcpu_bin *pcpu_depot_bin(unsigned int nr_slots)
  */
 static inline bool pcpu_cache_may_refill(struct pcpu_allocator *pa, unsigned int nr_slots)
 {
-	return pcpu_chunk_may_run(pa) ||
+	return pcpu_chunk_may_run(pa, nr_slots) ||
 	       (READ_ONCE(pa->depot_used) && pcpu_depot_bin(nr_slots));
 }
 

@@ -247,6 +247,40 @@ TEST(cache_refills_up_to_the_peak)
 	world_shutdown();
 }
 
+static unsigned long line_of(const struct object *obj)
+{
+	return (unsigned long)address(obj) / pcpu_slots_to_bytes(PCPU_LINE_SLOTS);
+}
+
+/*
+ * Tiny areas are an exception: each CPU takes a line of lengths at a time, whole and for
+ * itself, from the first one on.
+ */
+TEST(cache_tiny_areas_fill_lines)
+{
+	static const unsigned int sizes[] = { 4, 8, 16 };
+	unsigned int i, n, nr_of_line;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		nr_of_line = pcpu_slots_to_bytes(PCPU_LINE_SLOTS) / sizes[i];
+		boot_with_cache(NR_CPUS_HERE);
+		for (n = 0; n < NR_CPUS_HERE * nr_of_line; n++) {
+			current->cpu = n % NR_CPUS_HERE;
+			EXPECT(model_alloc(&objects[n], sizes[i], 4, false, GFP_KERNEL,
+					   CTX_TASK));
+			if (n >= NR_CPUS_HERE)
+				EXPECT_EQ(line_of(&objects[n]), line_of(&objects[n - NR_CPUS_HERE]));
+			else
+				EXPECT(!n || line_of(&objects[n]) != line_of(&objects[n - 1]));
+		}
+		while (n)
+			model_free(&objects[--n], CTX_TASK);
+		current->cpu = 0;
+		expect_idle();
+		world_shutdown();
+	}
+}
+
 /* What the next refill of 1024 B puts at hand, of how much is left of the budget. */
 static unsigned int refilled_of(int left_bytes, unsigned int *nr)
 {
@@ -508,7 +542,7 @@ TEST(cache_bin_changes_while_put)
 		model_free(&small, CTX_TASK);
 		EXPECT(model_alloc(&small, 64, 8, false, GFP_KERNEL, CTX_TASK));
 		/* What takes the small one's place for a large one overlaps this. */
-		EXPECT(model_alloc(&next, 4, 4, false, GFP_KERNEL, CTX_TASK));
+		EXPECT(model_alloc(&next, 20, 4, false, GFP_KERNEL, CTX_TASK));
 		EXPECT_EQ(address(&next), address(&small) + 64);
 		windows_until = i % 8;
 		sim.on_window = take_over;
@@ -545,14 +579,14 @@ TEST(cache_put_back_is_not_left_behind)
 
 	for (window = 0; window < 12; window++) {
 		boot_with_cache(NR_CPUS_HERE);
-		EXPECT(model_alloc(&pair[0], 12, 64, false, GFP_KERNEL, CTX_TASK));
-		EXPECT(model_alloc(&pair[1], 12, 4, false, GFP_KERNEL, CTX_TASK));
+		EXPECT(model_alloc(&pair[0], 20, 64, false, GFP_KERNEL, CTX_TASK));
+		EXPECT(model_alloc(&pair[1], 20, 4, false, GFP_KERNEL, CTX_TASK));
 		model_free(&pair[0], CTX_TASK);
 		model_free(&pair[1], CTX_TASK);
 		EXPECT_EQ(held(), 2);
 		windows_until = window;
 		sim.on_window = work_once;
-		EXPECT(model_alloc(&aligned, 12, 64, false, GFP_KERNEL, CTX_TASK));
+		EXPECT(model_alloc(&aligned, 20, 64, false, GFP_KERNEL, CTX_TASK));
 		sim.on_window = NULL;
 		expect_idle();
 		model_free(&aligned, CTX_TASK);
