@@ -185,9 +185,12 @@ static int floor_map(unsigned long addr, struct page **page, const struct turn *
 	if (err)
 		return err;
 	err = vmap_pages_range_noflush(addr, end, PAGE_KERNEL, page, PAGE_SHIFT, GFP_KERNEL);
-	if (!err)
+	if (!err) {
 		flush_cache_vmap(addr, end);
-	else if (turn->gfp)
+		return 0;
+	}
+	vunmap_range_noflush(addr, end);
+	if (turn->gfp)
 		floor_put(page, turn->nr_pages);
 	return err;
 }
@@ -324,15 +327,19 @@ static int worker_start(struct worker *worker, unsigned int cpu)
 static int workers_run(struct worker *workers, unsigned int nr, u64 *ns)
 {
 	unsigned int cpu, i = 0;
-	int err = 0;
+	int err;
 
 	atomic_set(&nr_waiting, nr);
 	for_each_online_cpu(cpu) {
 		if (i == nr)
 			break;
-		workers[i].err = worker_start(&workers[i], cpu);
+		/* Of one that runs, the error is its own. */
+		err = worker_start(&workers[i], cpu);
+		if (err)
+			workers[i].err = err;
 		i++;
 	}
+	err = 0;
 	for (*ns = i = 0; i < nr; i++) {
 		wait_for_completion(&workers[i].done);
 		err = err ?: workers[i].err;

@@ -127,7 +127,8 @@ static unsigned int pcpu_refill_areas(const struct pcpu_allocator *pa,
 	int fair_bytes = min((left_bytes - budget_bytes) / 2, left_bytes / PCPU_REFILL_SHARE);
 	unsigned int max_bytes = min(max(own_bytes, 0) + max(fair_bytes, 0), PCPU_REFILL_BYTES);
 
-	/* Tiny ones fill a line of lengths, see pcpu_run_areas(). */
+	/* Tiny ones fill a line of lengths, see pcpu_run_areas(), and the bin has room for it. */
+	BUILD_BUG_ON(PCPU_LINE_SLOTS > PCPU_CACHE_DEPTH);
 	return min(max_bytes / size_bytes,
 		   max(PCPU_REFILL_AREAS, pcpu_slots_to_bytes(PCPU_LINE_SLOTS) / size_bytes));
 }
@@ -533,14 +534,15 @@ bool pcpu_cache_refill(struct pcpu_allocator *pa, struct pcpu_request *req)
 	if (!bin)
 		return false;
 	WRITE_ONCE(bin->nr_misses, READ_ONCE(bin->nr_misses) + 1);
-	if (!may_run)
-		return false;
 	/* A few requests do not make a habit, but of what is tiny; side by side is not aligned. */
-	nr = pcpu_refill_areas(pa, bin, size_bytes);
-	if (nr < 2 || (READ_ONCE(bin->nr_misses) < PCPU_REFILL_MISSES &&
-		       req->nr_slots > PCPU_TINY_SLOTS) ||
+	if (!may_run ||
+	    (READ_ONCE(bin->nr_misses) < PCPU_REFILL_MISSES &&
+	     req->nr_slots > PCPU_TINY_SLOTS) ||
 	    !IS_ALIGNED(size_bytes, req->want.align_bytes) ||
 	    !pcpu_bin_may_grow(pa, bin, size_bytes))
+		return false;
+	nr = pcpu_refill_areas(pa, bin, size_bytes);
+	if (nr < 2)
 		return false;
 	nr = pcpu_chunk_take_run(pa, req, nr);
 	if (!nr)

@@ -1165,10 +1165,11 @@ static int pcpu_prepare(struct pcpu_allocator *pa, struct pcpu_request *req,
  */
 static bool pcpu_take_lines(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
+	unsigned int end_slots = round_up(req->run_slots, PCPU_LINE_SLOTS);
 	unsigned int align_slots = req->align_slots;
 	bool taken;
 
-	if (req->nr_slots >= PCPU_LINE_SLOTS || req->run_slots % PCPU_LINE_SLOTS ||
+	if (req->nr_slots >= PCPU_LINE_SLOTS || end_slots - req->run_slots >= req->nr_slots ||
 	    req->wants_all)
 		return false;
 	req->align_slots = max(align_slots, PCPU_LINE_SLOTS);

@@ -143,10 +143,13 @@ struct pcpu_area_map {
  * frees it and tells its length.
  */
 #define PCPU_AREA_LIVE		0x80U
-/* Slots whose bytes are a line of the CPU's caches. */
-#define PCPU_LINE_SLOTS		((unsigned int)SMP_CACHE_BYTES)
-/* Of an area that shares its line with fifteen others or more: on most machines 16 B. */
-#define PCPU_TINY_SLOTS		(PCPU_LINE_SLOTS / 16)
+/*
+ * Slots whose bytes are a line of the CPU's caches; where lines are longer a part of one, as
+ * what is taken for it ahead of need has to be little.
+ */
+#define PCPU_LINE_SLOTS		(SMP_CACHE_BYTES < 64 ? (unsigned int)SMP_CACHE_BYTES : 64U)
+/* Of an area that would share it with many: 16 bytes.  One CPU shares with nobody. */
+#define PCPU_TINY_SLOTS		(IS_ENABLED(CONFIG_SMP) ? PCPU_LINE_SLOTS / 16 : 0)
 /* Longer areas have their length in the next bytes, 7 bits in each. */
 #define PCPU_AREA_LONG		0x7fU
 #define PCPU_LONG_BYTES		4U
@@ -681,7 +684,7 @@ static inline unsigned int pcpu_row_fit_class(const struct pcpu_area_map *map,
  * struct pcpu_counts - lifetime figures for debugfs
  * @nr_alloc: L: areas handed out
  * @nr_dealloc: L: areas taken back
- * @nr_max_alloc: L: most areas live at once
+ * @nr_max_alloc: L: most areas taken at once, those at hand included
  * @nr_max_chunks: L: most chunks at once
  * @min_alloc_bytes: L: smallest area
  * @max_alloc_bytes: L: largest area
@@ -1089,7 +1092,7 @@ static inline u64 pcpu_areas_ahead(const struct pcpu_allocator *pa)
 static inline bool pcpu_chunk_may_run(const struct pcpu_allocator *pa, unsigned int nr_slots)
 {
 	/* Deliberately racy: only a hint, that is looked at under the lock again. */
-	return nr_slots <= PCPU_TINY_SLOTS || data_race(pcpu_areas_ahead(pa)) >= 2;
+	return data_race(pcpu_areas_ahead(pa)) >= 2 || nr_slots <= PCPU_TINY_SLOTS;
 }
 
 /* ---- freed areas at hand (percpu-cache.c) ----------------------------------- */

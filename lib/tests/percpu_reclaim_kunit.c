@@ -41,7 +41,7 @@
 #define MAX_CPUS	16
 #define MAX_HOLDERS	8
 #define MAX_OBJECTS	2048U	/* of a page for each CPU */
-#define OBJECTS_SHARE	8	/* of memory, for what all tasks have */
+#define OBJECTS_SHARE	4	/* of memory, for what all tasks have */
 #define IO_OBJECTS	16
 #define GIVE_PAGES	512UL	/* to each that reclaims */
 
@@ -200,12 +200,14 @@ static unsigned int max_objects(void)
 {
 	unsigned long pages = totalram_pages() / OBJECTS_SHARE / (scene.nr_holders + 1);
 
-	return min(pages / num_possible_cpus() / 2, MAX_OBJECTS);
+	if (IS_ENABLED(CONFIG_KASAN))
+		pages /= 2;
+	return min(pages / num_possible_cpus(), MAX_OBJECTS);
 }
 
 static bool party_add(struct party *party)
 {
-	if (party->nr == max_objects() || fatal_signal_pending(current))
+	if (party->nr >= max_objects() || fatal_signal_pending(current))
 		return false;
 	party->ptrs[party->nr] = __alloc_percpu_gfp(PAGE_SIZE, PAGE_SIZE, party->gfp);
 	if (!party->ptrs[party->nr])

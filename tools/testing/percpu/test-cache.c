@@ -258,9 +258,13 @@ static unsigned long line_of(const struct object *obj)
  */
 TEST(cache_tiny_areas_fill_lines)
 {
-	static const unsigned int sizes[] = { 4, 8, 16 };
+	static const unsigned int sizes[] = { 4, 8, 12, 16 };
 	unsigned int i, n, nr_of_line;
 
+	if (!IS_ENABLED(CONFIG_SMP)) {
+		printf("one CPU shares its lines with nobody\n");
+		return;
+	}
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		nr_of_line = pcpu_slots_to_bytes(PCPU_LINE_SLOTS) / sizes[i];
 		boot_with_cache(NR_CPUS_HERE);
