@@ -25,6 +25,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/cacheflush.h>
 #include <linux/completion.h>
 #include <linux/cpumask.h>
 #include <linux/kthread.h>
@@ -38,7 +39,6 @@
 #include <linux/vmalloc.h>
 #include <linux/vmstat.h>
 
-#include <asm/cacheflush.h>
 #include <asm/tlbflush.h>
 
 #include "../mm/vmalloc.h"

@@ -273,7 +273,8 @@ TEST(cache_tiny_areas_fill_lines)
 			EXPECT(model_alloc(&objects[n], sizes[i], 4, false, GFP_KERNEL,
 					   CTX_TASK));
 			if (n >= NR_CPUS_HERE)
-				EXPECT_EQ(line_of(&objects[n]), line_of(&objects[n - NR_CPUS_HERE]));
+				EXPECT_EQ(line_of(&objects[n]),
+					  line_of(&objects[n - NR_CPUS_HERE]));
 			else
 				EXPECT(!n || line_of(&objects[n]) != line_of(&objects[n - 1]));
 		}
