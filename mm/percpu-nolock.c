@@ -88,17 +88,25 @@ static unsigned int pcpu_missed_index(struct pcpu_allocator *pa, const struct pc
 	return hash_32(want->size_bytes >> PCPU_MIN_ALLOC_SHIFT, PCPU_CACHE_BIN_BITS);
 }
 
-/* Have this CPU's irq_work run; @want is what it shall put at hand, or NULL. */
-static void pcpu_near_kick(struct pcpu_allocator *pa, const struct pcpu_want *want)
+/*
+ * Have this CPU's irq_work run; @want is what it shall put at hand, or NULL, and may be what
+ * was @served once more.
+ */
+static void pcpu_near_kick(struct pcpu_allocator *pa, const struct pcpu_want *want,
+			   bool served)
 {
 	struct pcpu_near *near = raw_cpu_ptr(&pcpu_nears);
+	unsigned int *missed;
 
 	/* Pairs with pcpu_nolock_enable(). */
 	if (!smp_load_acquire(&pa->nolock_enabled))
 		return;
-	/* The latest wins: one that is missed again will say so. */
-	if (want)
-		WRITE_ONCE(near->missed[pcpu_missed_index(pa, want)], pcpu_missed_pack(want));
+	if (want) {
+		missed = &near->missed[pcpu_missed_index(pa, want)];
+		/* Of those that failed the latest wins: one that fails again will say so. */
+		if (!served || !READ_ONCE(*missed))
+			WRITE_ONCE(*missed, pcpu_missed_pack(want));
+	}
 	irq_work_queue(&near->work);
 }
 
@@ -271,7 +279,7 @@ static bool pcpu_near_take(struct pcpu_allocator *pa, const struct pcpu_want *wa
 		if (pcpu_area_suits(area, addr, want)) {
 			WRITE_ONCE(bin->nr_hits, READ_ONCE(bin->nr_hits) + 1);
 			if (READ_ONCE(bin->top) < PCPU_NEAR_LOW)
-				pcpu_near_kick(pa, want);
+				pcpu_near_kick(pa, want, true);
 			return true;
 		}
 		/* Badly aligned, which another request may not mind; or of another size. */
@@ -317,7 +325,7 @@ struct pcpu_area pcpu_nolock_get(struct pcpu_allocator *pa, const struct pcpu_wa
 	taken = pcpu_near_try_chunks(pa, want, &area);
 	/* So that the next finds it at hand, or, if it is too large for that, present. */
 	if (!taken || want->size_bytes <= READ_ONCE(pa->cache_max_bytes))
-		pcpu_near_kick(pa, want);
+		pcpu_near_kick(pa, want, taken);
 	return taken ? area : (struct pcpu_area){};
 }
 
@@ -333,11 +341,11 @@ void pcpu_nolock_put(struct pcpu_allocator *pa, const struct pcpu_area *area, bo
 {
 	if (may_keep && pcpu_cache_try_put(pa, *area)) {
 		if (!READ_ONCE(pa->balance_drain))
-			pcpu_near_kick(pa, NULL);
+			pcpu_near_kick(pa, NULL, true);
 		return;
 	}
 	pcpu_pending_mark(pa, area);
-	pcpu_near_kick(pa, NULL);
+	pcpu_near_kick(pa, NULL, true);
 }
 
 /**

@@ -148,6 +148,38 @@ TEST(nolock_many_sizes)
 	}
 }
 
+/*
+ * Nor does one that is served, but gets low in each round as there is little budget, hide
+ * one of the same bin that is not.
+ */
+TEST(nolock_low_hides_no_miss)
+{
+	static const size_t sizes[] = { 8, 1024 };
+	unsigned int round, i, nr_failed = 0;
+	int kept_bytes;
+	enum ctx ctx;
+
+	EXPECT_EQ(hash_32(2, PCPU_CACHE_BIN_BITS), hash_32(256, PCPU_CACHE_BIN_BITS));
+	for (ctx = CTX_TASK; ctx < CTX_ANY_NR; ctx++) {
+		boot();
+		kept_bytes = atomic_read(&pcpu_main.cache_budget_bytes) - 2600;
+		atomic_sub(kept_bytes, &pcpu_main.cache_budget_bytes);
+		for (round = 0; round < 6; round++) {
+			nr_failed = 0;
+			for (i = 0; i < ARRAY_SIZE(sizes); i++)
+				nr_failed += !model_alloc_nolock(&objects[i], sizes[i], 8, 0, ctx);
+			for (i = 0; i < ARRAY_SIZE(sizes); i++)
+				if (objects[i].ptr)
+					model_free_nolock(&objects[i], ctx);
+			sim_run_irq_work();
+		}
+		EXPECT_EQ(nr_failed, 0);
+		atomic_add(kept_bytes, &pcpu_main.cache_budget_bytes);
+		settle();
+		shutdown();
+	}
+}
+
 /* What is wrong is refused without a word, or, where it is a bad free, with one warning. */
 /* Where others have the whole budget, and use it, that passes. */
 TEST(nolock_gets_its_part_of_the_budget)
