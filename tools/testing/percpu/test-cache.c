@@ -261,10 +261,8 @@ TEST(cache_tiny_areas_fill_lines)
 	static const unsigned int sizes[] = { 4, 8, 12, 16 };
 	unsigned int i, n, nr_of_line;
 
-	if (!IS_ENABLED(CONFIG_SMP)) {
-		printf("one CPU shares its lines with nobody\n");
-		return;
-	}
+	if (!IS_ENABLED(CONFIG_SMP))
+		test_skip("one CPU shares its lines with nobody");
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		nr_of_line = pcpu_slots_to_bytes(PCPU_LINE_SLOTS) / sizes[i];
 		boot_with_cache(NR_CPUS_HERE);
@@ -373,7 +371,6 @@ TEST(cache_budget_is_not_starved)
 	world_shutdown();
 }
 
-/* More sizes than bins: bins change their size, and areas do not get lost. */
 /* A mass free scatters what it leaves at hand over many rows; bins in use must not keep them. */
 TEST(cache_bins_in_use_are_trimmed)
 {
@@ -434,6 +431,7 @@ TEST(cache_budget_is_shared)
 	world_shutdown();
 }
 
+/* More sizes than bins: bins change their size, and areas do not get lost. */
 TEST(cache_more_sizes_than_bins)
 {
 	unsigned int round, i, n;

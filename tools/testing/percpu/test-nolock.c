@@ -180,7 +180,6 @@ TEST(nolock_low_hides_no_miss)
 	}
 }
 
-/* What is wrong is refused without a word, or, where it is a bad free, with one warning. */
 /* Where others have the whole budget, and use it, that passes. */
 TEST(nolock_gets_its_part_of_the_budget)
 {
@@ -255,6 +254,7 @@ TEST(nolock_stock_outlives_a_look)
 	shutdown();
 }
 
+/* What is wrong is refused without a word, or, where it is a bad free, with one warning. */
 TEST(nolock_misuse)
 {
 	void __percpu *ptr;
