@@ -40,6 +40,8 @@
 #define PCPU_MAX_CHUNKS		2
 /* Rows that one TLB flush covers at most. */
 #define PCPU_GIVE_BACK_BATCH	64
+/* Chunks that are looked through for them under one hold of the lock. */
+#define PCPU_PICK_CHUNKS	64
 
 static bool pcpu_need_ext(void)
 {
@@ -1418,32 +1420,61 @@ static unsigned int pcpu_nr_surplus_rows(const struct pcpu_allocator *pa, unsign
 	return pa->nr_empty_rows > keep_rows ? pa->nr_empty_rows - keep_rows : 0;
 }
 
-/* Close empty rows, from the newest chunk and its last row downward. */
-static unsigned int pcpu_pick_going(struct pcpu_allocator *pa, unsigned int keep_rows,
-				    struct pcpu_going *going, unsigned int max)
+/* Close empty rows of a chunk, from the last one downward. */
+static unsigned int pcpu_close_empty_rows(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
+					  struct pcpu_going *going, unsigned int max)
 {
+	unsigned int index = chunk->nr_rows, nr = 0;
+
+	while (nr < max && chunk->nr_empty_rows && index--) {
+		if (chunk->rows[index].fit_class != PCPU_FIT_EMPTY)
+			continue;
+		pcpu_area_close(&chunk->map, index * PCPU_ROW_SLOTS, PCPU_ROW_SLOTS);
+		pcpu_row_update(pa, chunk, index, PCPU_ROW_GOING);
+		pcpu_relist_slots(pa, chunk, index * PCPU_ROW_SLOTS, PCPU_ROW_SLOTS);
+		going[nr++] = (struct pcpu_going){ chunk, index };
+	}
+	return nr;
+}
+
+/* The same for the chunks before @at, which moves on; it sees only some of them. */
+static unsigned int pcpu_pick_some(struct pcpu_allocator *pa, struct list_head **at,
+				   struct pcpu_going *going, unsigned int max)
+{
+	unsigned int looks = PCPU_PICK_CHUNKS, nr = 0;
 	struct pcpu_chunk *chunk;
-	unsigned int index, nr = 0;
 
 	lockdep_assert_held(&pa->lock);
 
-	max = min(max, pcpu_nr_surplus_rows(pa, keep_rows));
-	if (!max)
-		return 0;
-	list_for_each_entry_reverse(chunk, &pa->chunks, link) {
-		if (chunk->rows_fixed)
-			continue;
-		for (index = chunk->nr_rows; index-- && chunk->nr_empty_rows;) {
-			if (chunk->rows[index].fit_class != PCPU_FIT_EMPTY)
-				continue;
-			pcpu_area_close(&chunk->map, index * PCPU_ROW_SLOTS, PCPU_ROW_SLOTS);
-			pcpu_row_update(pa, chunk, index, PCPU_ROW_GOING);
-			pcpu_relist_slots(pa, chunk, index * PCPU_ROW_SLOTS, PCPU_ROW_SLOTS);
-			going[nr++] = (struct pcpu_going){ chunk, index };
-			if (nr == max)
-				return nr;
-		}
+	while (nr < max && looks-- && !list_is_first(*at, &pa->chunks)) {
+		*at = (*at)->prev;
+		chunk = list_entry(*at, struct pcpu_chunk, link);
+		if (!chunk->rows_fixed)
+			nr += pcpu_close_empty_rows(pa, chunk, &going[nr], max - nr);
 	}
+	return nr;
+}
+
+/*
+ * Close empty rows, from the newest chunk on.  The lock is not held for all chunks at a
+ * time: nobody but the caller takes one away.
+ */
+static unsigned int pcpu_pick_going(struct pcpu_allocator *pa, unsigned int keep_rows,
+				    struct pcpu_going *going, unsigned int max)
+{
+	unsigned int nr = 0, nr_wanted, nr_picked;
+	struct list_head *at = &pa->chunks;
+	unsigned long flags;
+	bool more;
+
+	do {
+		spin_lock_irqsave(&pa->lock, flags);
+		nr_wanted = min(max - nr, pcpu_nr_surplus_rows(pa, keep_rows));
+		nr_picked = pcpu_pick_some(pa, &at, &going[nr], nr_wanted);
+		more = nr_picked < nr_wanted && !list_is_first(at, &pa->chunks);
+		spin_unlock_irqrestore(&pa->lock, flags);
+		nr += nr_picked;
+	} while (more);
 	return nr;
 }
 
@@ -1475,7 +1506,8 @@ static void pcpu_unmap_going(struct pcpu_allocator *pa, const struct pcpu_going 
  * @keep_rows: empty rows to keep
  * @max_rows: rows to give back at most
  *
- * Context: may sleep, interrupts on; takes the lock.
+ * Context: may sleep, interrupts on; takes the lock.  At most one at a time, and not
+ *	beside pcpu_chunk_retire_spare().
  * Return: rows given back
  */
 unsigned int pcpu_chunk_give_back(struct pcpu_allocator *pa, unsigned int keep_rows,
@@ -1485,9 +1517,7 @@ unsigned int pcpu_chunk_give_back(struct pcpu_allocator *pa, unsigned int keep_r
 	unsigned long flags;
 	unsigned int nr, i;
 
-	spin_lock_irqsave(&pa->lock, flags);
 	nr = pcpu_pick_going(pa, keep_rows, going, min(max_rows, PCPU_GIVE_BACK_BATCH));
-	spin_unlock_irqrestore(&pa->lock, flags);
 	if (!nr)
 		return 0;
 

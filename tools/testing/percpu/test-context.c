@@ -343,6 +343,40 @@ TEST(rows_left_over_hide_no_chunk)
 	world_shutdown();
 }
 
+/* Nobody waits for the lock while all chunks are looked through for a row. */
+TEST(rows_are_picked_from_some_chunks_at_a_time)
+{
+	static struct object objects[3000];
+	unsigned int n, nr_chunks = 0;
+	unsigned long nr_holds;
+	struct pcpu_chunk *chunk;
+
+	world_boot(&(struct world){ .nr_cpus = IS_ENABLED(CONFIG_SMP) ? 2 : 1,
+				    .dyn_bytes = 500 << 10 });
+	if (pcpu_main.backend->rows_fixed)
+		test_skip("chunks come with their pages");
+	for (n = 0; n < ARRAY_SIZE(objects); n++)
+		EXPECT(model_alloc(&objects[n], PCPU_MIN_UNIT_SIZE, PAGE_SIZE, false,
+				   GFP_KERNEL, CTX_TASK));
+	while (pcpu_chunk_give_back(&pcpu_main, 0, UINT_MAX))
+		;
+	list_for_each_entry(chunk, &pcpu_main.chunks, link)
+		nr_chunks++;
+	EXPECT(nr_chunks >= 3 * 64);
+	/* The oldest chunk is looked at last. */
+	model_free(&objects[100], CTX_TASK);
+	nr_holds = sim.nr_lock_holds;
+	EXPECT(pcpu_chunk_give_back(&pcpu_main, 0, UINT_MAX));
+	nr_holds = sim.nr_lock_holds - nr_holds;
+	EXPECT(nr_holds > nr_chunks / 64);
+	while (n--) {
+		if (n != 100)
+			model_free(&objects[n], CTX_TASK);
+	}
+	sim_run_all_work(100);
+	world_shutdown();
+}
+
 /*
  * Each round allocates what fills ten chunks, keeps one object of each chunk and frees the
  * others, whose pages the worker gives back.  There is room for all that follow.
