@@ -210,24 +210,44 @@ static void free_ranges(struct list_head *ranges)
 		cond_resched();
 }
 
-/* Detach empty segments but for @keep of each class. */
+/*
+ * Detach some empty segments but for @keep.  All of them are in the last bin, and
+ * besides them only some whose bound is not exact: these go to its end.
+ *
+ * Return: true if there may be more
+ */
+static bool detach_some(struct vmap_bins *bins, unsigned int keep, struct list_head *empty)
+{
+	struct list_head *largest = &bins->bin[VMAP_SEGMENT_BINS - 1];
+	unsigned int looks = VMAP_PURGE_BATCH;
+	struct vmap_segment *seg;
+
+	for (; looks && bins->nr_empty > keep && !list_empty(largest); looks--) {
+		seg = list_first_entry(largest, struct vmap_segment, link);
+		if (seg->nr_busy) {
+			list_move_tail(&seg->link, largest);
+			continue;
+		}
+		vmap_segment_detach(seg);
+		list_add(&seg->link, empty);
+	}
+	return !looks;
+}
+
+/* Detach empty segments but for @keep of each class: not more than there are now. */
 static void detach_empty(struct vmap_node *vn, unsigned int keep, struct list_head *empty)
 {
-	struct vmap_segment *seg, *ahead;
-	struct vmap_bins *bins;
+	unsigned int turns, class = 0;
 
-	for (bins = vn->bins; bins < vn->bins + VMAP_NR_CLASSES; bins++) {
-		struct list_head *largest = &bins->bin[VMAP_SEGMENT_BINS - 1];
-
-		list_for_each_entry_safe(seg, ahead, largest, link) {
-			if (bins->nr_empty <= keep)
-				break;
-			if (seg->nr_busy)
-				continue;
-			vmap_segment_detach(seg);
-			list_add(&seg->link, empty);
-		}
+	spin_lock(&vn->lock);
+	turns = vn->nr_segments / VMAP_PURGE_BATCH + VMAP_NR_CLASSES;
+	while (turns-- && class < VMAP_NR_CLASSES) {
+		class += !detach_some(&vn->bins[class], keep, empty);
+		spin_unlock(&vn->lock);
+		cond_resched();
+		spin_lock(&vn->lock);
 	}
+	spin_unlock(&vn->lock);
 }
 
 static void reuse_node(struct vmap_node *vn)
@@ -257,9 +277,7 @@ static void shrink_node(struct vmap_node *vn, unsigned int keep, struct list_hea
 	struct vmap_segment *seg, *ahead;
 	LIST_HEAD(empty);
 
-	spin_lock(&vn->lock);
 	detach_empty(vn, keep, &empty);
-	spin_unlock(&vn->lock);
 	list_for_each_entry_safe(seg, ahead, &empty, link) {
 		vmap_segment_destroy(seg, ranges);
 		cond_resched();

@@ -306,3 +306,21 @@ TEST(purge_lets_others_run)
 	EXPECT(sim.most_works && sim.most_works < 10);
 	world_shutdown();
 }
+
+/* Nor does anybody wait long for a node's lock, however many of its segments are empty. */
+TEST(purge_detaches_some_at_a_time)
+{
+	struct shrink_control sc = { };
+	unsigned int i;
+
+	world_boot(1, 64 * GIB * (PAGE_SIZE >> 12));
+	for (i = 0; i < 1600; i++)
+		model_alloc_pages(VMAP_SEGMENT_GRANULES / 4, 1);
+	model_free_all();
+	sim.most_steps = 0;
+	vmap_space_purge(ULONG_MAX, 0, false);
+	sim.shrinker->scan_objects(sim.shrinker, &sc);
+	EXPECT(sim.most_steps && sim.most_steps < 100);
+	EXPECT_EQ(sim.shrinker->count_objects(sim.shrinker, &sc), SHRINK_EMPTY);
+	world_shutdown();
+}
