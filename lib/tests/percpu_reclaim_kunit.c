@@ -3,12 +3,12 @@
  * KUnit tests of percpu allocations in and beside memory reclaim, through the
  * public interface.
  *
- * Free memory is taken away, page by page, until an allocation that may sleep has
- * to reclaim.  Reclaim then comes to a shrinker of ours, in the context of the
- * task that allocates, and this shrinker does what file systems and block drivers
- * do at such a moment: it waits for another task that allocates percpu memory
- * with GFP_NOIO, or allocates such memory itself.  Then it gives a part of the
- * pages back, so that whoever asked goes on.
+ * Free memory is taken away until an allocation that may sleep has to reclaim.
+ * Reclaim then comes to a shrinker of ours, in the context of the task that
+ * allocates, and this shrinker does what file systems and block drivers do at such a
+ * moment: it waits for another task that allocates percpu memory with GFP_NOIO, or
+ * allocates such memory itself.  Then it gives a part of the pages back, so that
+ * whoever asked goes on.
  *
  *   holder                          IO task
  *   ------                          -------
@@ -44,6 +44,7 @@
 #define OBJECTS_SHARE	4	/* of memory, for what all tasks have */
 #define IO_OBJECTS	16
 #define GIVE_PAGES	512UL	/* to each that reclaims */
+#define TAKE_ORDER	8	/* of the largest block: smaller than what is given */
 
 /**
  * struct party - a task that allocates percpu memory
@@ -70,8 +71,8 @@ struct party {
 /* The one scene at a time. */
 static struct {
 	struct shrinker		*shrinker;
-	spinlock_t		lock;		/* of @pages and @nr_pages */
-	struct list_head	pages;		/* taken away */
+	spinlock_t		lock;		/* of @blocks and @nr_pages */
+	struct list_head	blocks;		/* taken away; page_private() is the order */
 	unsigned long		nr_pages;
 
 	struct party		holder[MAX_HOLDERS];
@@ -89,39 +90,58 @@ static struct {
 
 /* ---- memory that is taken away ---------------------------------------------------- */
 
+static bool take_block(unsigned int order)
+{
+	struct page *page = alloc_pages(GFP_NOWAIT | __GFP_NOMEMALLOC, order);
+
+	if (!page)
+		return false;
+	set_page_private(page, order);
+	spin_lock(&scene.lock);
+	list_add(&page->lru, &scene.blocks);
+	scene.nr_pages += 1UL << order;
+	spin_unlock(&scene.lock);
+	return true;
+}
+
+/* Large blocks first: page by page takes minutes where each is unmapped by an emulator. */
 static void take_pages(void)
 {
-	struct page *page;
+	int order;
 
-	/* Not once somebody is there who waits: it would be taken from those that go on. */
-	while (!atomic_read(&scene.nr_inside) &&
-	       (page = alloc_page(GFP_NOWAIT | __GFP_NOMEMALLOC))) {
-		spin_lock(&scene.lock);
-		list_add(&page->lru, &scene.pages);
-		scene.nr_pages++;
-		spin_unlock(&scene.lock);
-		cond_resched();
+	for (order = TAKE_ORDER; order >= 0; order--) {
+		/*
+		 * Not once somebody is there who waits: it would be taken from those
+		 * that go on.
+		 */
+		while (!atomic_read(&scene.nr_inside) && take_block(order))
+			cond_resched();
 	}
 }
 
+/* Gives @nr pages or a block more, if there are as many. */
 static unsigned long give_pages(unsigned long nr)
 {
 	struct page *page, *next;
 	unsigned long given = 0;
-	LIST_HEAD(pages);
+	LIST_HEAD(blocks);
 
 	spin_lock(&scene.lock);
-	list_for_each_entry_safe(page, next, &scene.pages, lru) {
-		if (given == nr)
+	list_for_each_entry_safe(page, next, &scene.blocks, lru) {
+		if (given >= nr)
 			break;
-		list_move(&page->lru, &pages);
-		given++;
+		list_move(&page->lru, &blocks);
+		given += 1UL << page_private(page);
 	}
 	scene.nr_pages -= given;
 	spin_unlock(&scene.lock);
 
-	list_for_each_entry_safe(page, next, &pages, lru)
-		__free_page(page);
+	list_for_each_entry_safe(page, next, &blocks, lru) {
+		unsigned int order = page_private(page);
+
+		set_page_private(page, 0);
+		__free_pages(page, order);
+	}
 	return given;
 }
 
@@ -289,7 +309,7 @@ static int reclaim_init(struct kunit *test)
 {
 	memset(&scene, 0, sizeof(scene));
 	spin_lock_init(&scene.lock);
-	INIT_LIST_HEAD(&scene.pages);
+	INIT_LIST_HEAD(&scene.blocks);
 	init_completion(&scene.one_inside);
 	init_completion(&scene.all_inside);
 	init_completion(&scene.io_done);
