@@ -17,7 +17,7 @@
 # after the suites, lets percpu requests fail below system calls
 # (dev/kunit/fail-nth.c), and looks at charges, statistics and leaks. The runs
 # x86-boot-* let requests of the kernel's init functions fail (fail_percpu=). With KASAN
-# the suite percpu_kasan provokes reports; those do not count.
+# the suite percpu_kasan and KASAN's own provoke reports; those do not count.
 #
 # TREE=DIR tests another Linux 7.3 tree; it must have lib/tests/percpu_kunit.c
 # (build/linux-stock has: "dev/tree.sh stock").
@@ -196,13 +196,15 @@ complaints="$complaints|unreferenced object|INFO: (possible|task|rcu)|Call Trace
 complaints="$complaints|ran out of memory on the host|lockdep is turned off"
 complaints="$complaints|Unable to handle kernel|page allocation failure|pagealloc: "
 
-# The log without the reports that the suite percpu_kasan provokes, which it looks
-# at itself, and without the traces of injected failures; a line of theirs is left empty.
+# The log without the reports that the suites percpu_kasan and kasan provoke, which they
+# look at themselves, and without the traces of injected failures; a line of theirs is
+# left empty.
 unprovoked() {
 	awk '
-		/# Subtest: percpu_kasan$/ { suite = 1 }
-		/ok [0-9]+ percpu_kasan$/ { suite = 0 }
-		suite && /BUG: KASAN: percpu-/ { report = 1 }
+		/# Subtest: percpu_kasan$/ { suite = "BUG: KASAN: percpu-" }
+		/# Subtest: kasan$/ { suite = "BUG: KASAN: " }
+		/ok [0-9]+ (percpu_)?kasan$/ { suite = "" }
+		suite && index($0, suite) { report = 1 }
 		!suite || /====================/ { report = 0 }
 		/FAULT_INJECTION: forcing a failure/ { injected = 1 }
 		{ print report || injected ? "" : $0 }
