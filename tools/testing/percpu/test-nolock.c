@@ -608,33 +608,81 @@ static void count_to_nmi(void)
 		nmi_body();
 }
 
+/* What is being freed, or was as the last: bad code may free it once more. */
+static void __percpu *freed;
+static unsigned long nr_nmi_first, nr_nmi_second;
+
+/*
+ * Two free the same: the second is refused.  Where that is the one who was interrupted,
+ * nothing is allocated here, as that could get what was freed, and he would free it.
+ */
+static void count_to_second_free(void)
+{
+	int nr_bad = atomic_read(&pcpu_main.nr_bad_frees);
+
+	if (++nr_boundaries != nmi_nth)
+		return;
+	if (freed) {
+		sim_expect_warnings(1);
+		free_percpu_nolock(freed);
+		if (!sim.nr_expected) {
+			EXPECT_EQ(atomic_read(&pcpu_main.nr_bad_frees), nr_bad + 1);
+			nr_nmi_second++;
+		} else {
+			EXPECT_EQ(atomic_read(&pcpu_main.nr_bad_frees), nr_bad);
+			if (!IS_ENABLED(CONFIG_DEBUG_KMEMLEAK))
+				sim_leak_forget(freed);
+			nr_nmi_first++;
+			return;
+		}
+	}
+	nmi_body();
+}
+
+static void free_one(struct object *object, enum ctx ctx)
+{
+	freed = object->ptr;
+	model_free(object, ctx);
+}
+
+static void free_some(struct object *some, unsigned int nr)
+{
+	freed = some[nr / 2].ptr;
+	model_free_bulk(some, nr, CTX_TASK);
+}
+
 /* A little of all that the allocator does: misses, hits, refills, spills, the worker. */
 static void busy_scenario(void)
 {
 	const unsigned int nr = 40;
 	unsigned int i;
 
+	freed = NULL;
+
 	for (i = 0; i < nr; i++)
 		EXPECT(model_alloc(&objects[i], i % 8 ? 64 : 128, 4, false,
 				   i % 3 ? GFP_KERNEL : GFP_KERNEL_ACCOUNT, CTX_TASK));
 	for (i = 0; i < nr; i += 2)
-		model_free(&objects[i], CTX_SOFTIRQ);
+		free_one(&objects[i], CTX_SOFTIRQ);
+	freed = NULL;
 	for (i = 0; i < nr; i += 2)
 		EXPECT(model_alloc(&objects[i], 64, 4, false, GFP_NOWAIT, CTX_CALLS - 1));
 	EXPECT(model_alloc_nolock(&objects[nr], 64, 4, 0, CTX_TASK) || i);
-	model_free_bulk(objects, 20, CTX_TASK);
-	if (objects[nr].ptr)
+	free_some(objects, 20);
+	freed = objects[nr].ptr;
+	if (freed)
 		model_free_nolock(&objects[nr], CTX_TASK);
+	freed = NULL;
 	EXPECT(model_alloc_bulk(objects, 20, 12, 4, GFP_KERNEL_ACCOUNT, CTX_TASK));
 	sim_run_due_work();
 	for (i = 0; i < nr; i++)
-		model_free(&objects[i], CTX_TASK);
+		free_one(&objects[i], CTX_TASK);
 	pcpu_cache_drain(&pcpu_main, true);
 	sim_advance(HZ);
 	sim_run_due_work();
 }
 
-static void at_each_boundary(bool is_trace)
+static void at_each_boundary(bool is_trace, void (*on_nmi)(void))
 {
 	unsigned long nr_all, step;
 
@@ -643,7 +691,7 @@ static void at_each_boundary(bool is_trace)
 	/* Twice, for what is only done at first. */
 	busy_scenario();
 	nr_boundaries = 0;
-	sim_on_nmi = count_to_nmi;
+	sim_on_nmi = on_nmi;
 	busy_scenario();
 	nr_all = nr_boundaries;
 	EXPECT(nr_all > 1000);
@@ -651,6 +699,8 @@ static void at_each_boundary(bool is_trace)
 	for (nmi_nth = 1; nmi_nth <= nr_all; nmi_nth += step) {
 		nr_boundaries = 0;
 		busy_scenario();
+		EXPECT(sim_expected());
+		EXPECT_EQ(atomic_read(&pcpu_main.nr_bad_frees), nr_nmi_first + nr_nmi_second);
 		EXPECT_EQ(pcpu_validate(&pcpu_main), 0);
 	}
 	printf("%lu boundaries\n", nr_all);
@@ -665,13 +715,32 @@ static void at_each_boundary(bool is_trace)
 
 TEST(nolock_nmi_at_each_boundary)
 {
-	at_each_boundary(false);
+	at_each_boundary(false, count_to_nmi);
 }
 
 /* Interrupts may be enabled there, or disabled by the one who holds the lock. */
 TEST(nolock_trace_at_each_boundary)
 {
-	at_each_boundary(true);
+	at_each_boundary(true, count_to_nmi);
+}
+
+static void second_free_at_each_boundary(bool is_trace)
+{
+	at_each_boundary(is_trace, count_to_second_free);
+	printf("%lu times it came first, %lu times second\n", nr_nmi_first, nr_nmi_second);
+	EXPECT(nr_nmi_first >= test_scaled(100) / 2);
+	EXPECT(nr_nmi_second >= test_scaled(300));
+}
+
+/* One frees what another is freeing: one of them does, and the other is told. */
+TEST(nolock_nmi_frees_the_same)
+{
+	second_free_at_each_boundary(false);
+}
+
+TEST(nolock_trace_frees_the_same)
+{
+	second_free_at_each_boundary(true);
 }
 
 /* ---- frees without end ------------------------------------------------------------ */

@@ -118,13 +118,18 @@ static inline void shim_nmi(void)
 #endif
 
 #define barrier()		__asm__ __volatile__("" ::: "memory")
-#define WRITE_ONCE(x, value)						\
+/* What is stored may have been read before an NMI that comes in just before. */
+#define SHIM_STORE(p, v, order)						\
 	do {								\
-		__atomic_store_n(&(x), (value), __ATOMIC_RELAXED);	\
+		__typeof__(*(p)) __stored = (v);			\
+									\
+		shim_nmi();						\
+		__atomic_store_n(p, __stored, order);			\
 		shim_nmi();						\
 	} while (0)
+#define WRITE_ONCE(x, value)	SHIM_STORE(&(x), value, __ATOMIC_RELAXED)
 #define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
-#define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
+#define smp_store_release(p, v)	SHIM_STORE(p, v, __ATOMIC_RELEASE)
 #define prefetchw(p)		__builtin_prefetch(p, 1)
 #define smp_mb()		shim_fence()
 #define smp_rmb()		shim_fence()
@@ -157,8 +162,15 @@ void shim_preempt(void);
 	__old;								\
 })
 #define try_cmpxchg(p, old, new)					\
-	__atomic_compare_exchange_n(p, old, new, false,			\
-				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
+({									\
+	bool __done;							\
+									\
+	shim_nmi();							\
+	__done = __atomic_compare_exchange_n(p, old, new, false,	\
+					     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
+	shim_nmi();							\
+	__done;								\
+})
 
 #if defined(__SANITIZE_THREAD__)
 #define SHIM_TSAN	1

@@ -84,7 +84,9 @@ static inline void set_bit(unsigned long nr, unsigned long *map)
 
 static inline void clear_bit(unsigned long nr, unsigned long *map)
 {
+	shim_nmi();
 	__atomic_fetch_and(&map[BIT_WORD(nr)], ~BIT_MASK(nr), __ATOMIC_RELAXED);
+	shim_nmi();
 }
 
 static inline bool test_bit(unsigned long nr, const unsigned long *map)

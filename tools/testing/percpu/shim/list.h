@@ -224,7 +224,7 @@ static inline void hlist_add_head_rcu(struct hlist_node *node, struct hlist_head
 
 	node->next = first;
 	WRITE_ONCE(node->pprev, &head->first);
-	__atomic_store_n(&head->first, node, __ATOMIC_RELEASE);
+	smp_store_release(&head->first, node);
 	if (first)
 		WRITE_ONCE(first->pprev, &node->next);
 }
@@ -304,7 +304,7 @@ static inline bool llist_add(struct llist_node *node, struct llist_head *head)
 
 static inline struct llist_node *llist_del_all(struct llist_head *head)
 {
-	return __atomic_exchange_n(&head->first, NULL, __ATOMIC_ACQ_REL);
+	return xchg(&head->first, NULL);
 }
 
 /* The body may list @pos again. */

@@ -141,7 +141,7 @@ bool sim_expected(void);
 
 /*
  * Where the build has NMIs (SHIM_NMI): @sim_on_nmi is called, as an NMI on the same
- * CPU, around each store with WRITE_ONCE(), atomic operation, and change of a lock.
+ * CPU, around each marked store, atomic operation, and change of a lock.
  * With @sim_nmi_is_trace it is not an NMI, but what traces the code there.
  */
 extern bool sim_nmi_is_trace;

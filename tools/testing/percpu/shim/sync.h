@@ -165,7 +165,7 @@ static inline value name##_read(const type *v)				\
 }									\
 static inline void name##_set(type *v, value i)				\
 {									\
-	__atomic_store_n(&v->counter, i, __ATOMIC_RELAXED);		\
+	WRITE_ONCE(v->counter, i);					\
 }									\
 static inline void name##_add(value i, type *v)				\
 {									\
@@ -222,8 +222,7 @@ static inline value name##_cmpxchg(type *v, value old, value i)		\
 }									\
 static inline bool name##_try_cmpxchg(type *v, value *old, value i)	\
 {									\
-	return __atomic_compare_exchange_n(&v->counter, old, i, false,	\
-					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
+	return try_cmpxchg(&v->counter, old, i);			\
 }									\
 static inline bool name##_add_unless(type *v, value i, value unless)	\
 {									\
