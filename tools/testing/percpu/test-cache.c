@@ -623,6 +623,155 @@ TEST(cache_refill_is_not_left_behind)
 	EXPECT(nr_refills > 0);
 }
 
+/* ---- CPUs that go --------------------------------------------------------------------- */
+
+static unsigned int held_by(unsigned int cpu)
+{
+	const struct pcpu_cache *cache = &per_cpu(pcpu_caches, cpu);
+	unsigned int i, j, nr = 0;
+
+	for (i = 0; i < PCPU_CACHE_BINS; i++)
+		for (j = 0; j < PCPU_CACHE_DEPTH; j++)
+			nr += !!cache->bin[i].entry[j];
+	return nr;
+}
+
+/* Fill the bins of a CPU, so that more is left to others. */
+static void fill_bins_of(unsigned int cpu)
+{
+	static const size_t sizes[] = { 8, 24, 64, 256, 1024, 2048 };
+	unsigned int n;
+
+	current->cpu = cpu;
+	for (n = 0; n < 600; n++)
+		EXPECT(model_alloc(&objects[n], sizes[n % ARRAY_SIZE(sizes)], 4, false,
+				   GFP_KERNEL, CTX_TASK));
+	while (n)
+		model_free(&objects[--n], CTX_TASK);
+	current->cpu = 0;
+}
+
+/*
+ * A CPU goes offline with full bins.  Nothing is told to the allocator: the worker comes
+ * for them from another CPU, whose own bins are in use all the time.
+ */
+TEST(cache_of_a_cpu_that_goes)
+{
+	unsigned long nr_pages;
+	struct object object;
+	unsigned int pass, i;
+
+	if (!IS_ENABLED(CONFIG_SMP))
+		test_skip("needs two CPUs");
+	boot_with_cache(2);
+	nr_pages = pcpu_nr_pages();
+	fill_bins_of(1);
+	EXPECT(held_by(1) > 100);
+	EXPECT(pcpu_nr_pages() > nr_pages);
+	for (pass = 0; pass < 12; pass++) {
+		for (i = 0; i < 2; i++) {
+			EXPECT(model_alloc(&object, 64, 4, false, GFP_KERNEL, CTX_TASK));
+			model_free(&object, CTX_TASK);
+		}
+		sim_advance(HZ);
+		sim_run_due_work();
+		check_budget();
+	}
+	EXPECT_EQ(held_by(1), 0);
+	EXPECT_EQ(bin_budgets(&per_cpu(pcpu_caches, 1)), 0);
+	EXPECT_EQ(held(), held_by(0));
+	EXPECT_EQ(held(), 1);
+	expect_idle();
+	/* km gives back whole chunks, and keeps a spare one. */
+	if (pcpu_main.backend->rows_fixed)
+		EXPECT_EQ(pcpu_main.nr_spare_chunks, pcpu_main.nr_chunks);
+	else
+		EXPECT_EQ(pcpu_nr_pages(), nr_pages);
+	world_shutdown();
+}
+
+/* ---- whose an area is ------------------------------------------------------------------ */
+
+#if defined(CONFIG_MEMCG) && defined(CONFIG_MEM_ALLOC_PROFILING)
+struct payer {
+	struct obj_cgroup objcg;
+	struct alloc_tag tag;
+};
+
+#define PAID_SIZE	64
+
+static void __percpu *alloc_paid(struct payer *payer)
+{
+	void __percpu *ptr;
+
+	current->objcg = &payer->objcg;
+	current->alloc_tag = &payer->tag;
+	ptr = pcpu_alloc_noprof(PAID_SIZE, 8, false, GFP_KERNEL_ACCOUNT);
+	current->objcg = NULL;
+	current->alloc_tag = NULL;
+	EXPECT(ptr);
+	return ptr;
+}
+
+static void expect_paid(const struct payer *payer, unsigned int nr)
+{
+	EXPECT_EQ(payer->objcg.charged_bytes, nr * pcpu_full_size_bytes(PAID_SIZE));
+	EXPECT_EQ(payer->objcg.memcg.percpu_bytes, nr * pcpu_full_size_bytes(PAID_SIZE));
+	EXPECT_EQ(payer->objcg.refs, 1 + nr);
+	EXPECT_EQ(payer->tag.bytes, nr * pcpu_full_size_bytes(PAID_SIZE));
+	EXPECT_EQ(payer->tag.calls, nr);
+}
+
+/* Who has an area out of a bin pays for it, and who had it before does not. */
+TEST(cache_charges_who_has_it)
+{
+	struct payer first = { .objcg.refs = 1 }, second = { .objcg.refs = 1 };
+	void __percpu *ptr, *again, *other;
+	struct object filler;
+	unsigned int n = 0;
+
+	boot_with_cache(NR_CPUS_HERE);
+	/* Objects of the first chunk have no payer. */
+	do
+		EXPECT(model_alloc(&objects[n], PAID_SIZE, 8, false, GFP_KERNEL, CTX_TASK));
+	while (pcpu_first_has(&pcpu_main, (unsigned long)address(&objects[n++])));
+	expect_idle();
+
+	ptr = alloc_paid(&first);
+	expect_paid(&first, 1);
+	free_percpu(ptr);
+	EXPECT_EQ(held(), 1);
+	expect_paid(&first, 0);
+	again = alloc_paid(&second);
+	EXPECT(again == ptr);
+	expect_paid(&first, 0);
+	expect_paid(&second, 1);
+
+	/* Freed in any context it is not at hand before its payer is told. */
+	free_percpu_nolock(again);
+	EXPECT_EQ(second.objcg.refs, 2);
+	EXPECT_EQ(second.tag.calls, 0);
+	other = alloc_paid(&first);
+	EXPECT(other != again);
+	sim_run_due_work();
+	expect_paid(&second, 0);
+	expect_paid(&first, 1);
+
+	/* And one without a payer owes nobody. */
+	free_percpu(other);
+	EXPECT(model_alloc(&filler, PAID_SIZE, 8, false, GFP_KERNEL, CTX_TASK));
+	EXPECT(filler.ptr == other);
+	expect_paid(&first, 0);
+	model_free(&filler, CTX_TASK);
+	expect_paid(&first, 0);
+	expect_paid(&second, 0);
+	while (n)
+		model_free(&objects[--n], CTX_TASK);
+	expect_idle();
+	world_shutdown();
+}
+#endif
+
 /* ---- the depot --------------------------------------------------------------------- */
 
 static void boot_for_depot(void)
