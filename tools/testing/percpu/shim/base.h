@@ -165,10 +165,12 @@ void shim_preempt(void);
 ({									\
 	bool __done;							\
 									\
+	shim_preempt();							\
 	shim_nmi();							\
 	__done = __atomic_compare_exchange_n(p, old, new, false,	\
 					     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
 	shim_nmi();							\
+	shim_preempt();							\
 	__done;								\
 })
 
