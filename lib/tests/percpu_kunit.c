@@ -261,7 +261,8 @@ static void leave_room(struct kunit *test)
  */
 static unsigned int page_budget(void)
 {
-	return clamp(8192 / num_possible_cpus(), 16, 512);
+	return clamp(SZ_32M / PAGE_SIZE / num_possible_cpus(), 16,
+		     max(16, SZ_2M / PAGE_SIZE));
 }
 
 /* Objects of @bytes on average that fit into the budget, at most @most. */
@@ -968,7 +969,8 @@ KUNIT_ARRAY_PARAM_DESC(scope, scopes, name);
  * Within a scope a GFP_KERNEL request is served, with new pages, and the
  * scope is still the caller's afterwards.  Where the test pretends to be in
  * reclaim, lockdep reports a request that reclaims, or that waits for someone
- * who does.
+ * who does.  A task that reclaims itself creates no chunk: each of its objects
+ * takes the place of one that was there before.
  */
 static void scope_test(struct kunit *test)
 {
@@ -976,18 +978,24 @@ static void scope_test(struct kunit *test)
 				 PF_MEMALLOC_NOIO | PF_MEMALLOC_PIN;
 	const struct scope *scope = test->param_value;
 	unsigned int before = current->flags & all;
-	struct bag *bag = bag_create(test, page_budget() / 2);
+	struct bag *bag = bag_create(test, page_budget() / 2), *room = NULL;
 	unsigned int saved, i, failed = 0, changed = 0;
 	const char *problem = NULL;
 
+	if (scope->flags & PF_MEMALLOC) {
+		room = bag_create(test, bag->nr);
+		for (i = 0; i < room->nr; i++)
+			bag_alloc(room, i, PAGE_SIZE, 4, GFP_KERNEL);
+	}
 	saved = memalloc_flags_save(scope->flags);
 	if (scope->under_reclaim)
 		fs_reclaim_acquire(GFP_KERNEL);
 
 	for (i = 0; i < bag->nr; i++) {
-		const char *p = obj_alloc(&bag->objs[i], PAGE_SIZE, 4,
-					  GFP_KERNEL, i + 1);
+		const char *p = room ? obj_free(&room->objs[i]) : NULL;
 
+		if (!p)
+			p = obj_alloc(&bag->objs[i], PAGE_SIZE, 4, GFP_KERNEL, i + 1);
 		if (p) {
 			problem = p;
 			failed++;
