@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Tests of tools/mm/percpu-stats on recorded and on broken files; needs no kernel."""
+"""Tests of tools/mm/percpu-stats on recorded and on broken files, and on those that the
+allocator itself prints in userspace (tools/testing/percpu); needs no kernel."""
+import os
 import subprocess
 import sys
 import tempfile
@@ -8,7 +10,9 @@ import unittest
 import xml.dom.minidom
 from pathlib import Path
 
-TOOL = Path(__file__).resolve().parent.parent / "tools/mm/percpu-stats"
+REPO = Path(__file__).resolve().parent.parent
+TOOL = REPO / "tools/mm/percpu-stats"
+SIM = REPO / "tools/testing/percpu"
 
 STATS = """Percpu Memory Statistics
 Allocation Info:
@@ -107,6 +111,27 @@ class Reader(unittest.TestCase):
 
     def test_missing(self):
         self.refuse("there is no such file", sizes=None)
+
+    def test_what_the_allocator_prints(self):
+        """The test stats_for_reader there has written what it knows to be so."""
+        program = SIM / "out/smp/sim"
+        subprocess.run(["make", "-s", "-C", SIM, program], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([program, "stats_for_reader"], check=True, stdout=subprocess.DEVNULL,
+                       env=os.environ | {"STATS_FOLDER": str(self.folder)})
+        done = self.run_tool(None, None, "--svg", self.folder / "out.svg")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        lines = done.stdout.splitlines()
+        rows = [line.split() for line in lines[1:4]]
+        # 3 CPUs; 50 of 60 objects of 64 bytes came from the bin, where 1 is left.
+        self.assertEqual(rows[0], "60-64 9 576 1728 192 60 83.3% 0 0".split())
+        self.assertEqual(rows[1], "16388-20480 2 39K 117K 0 2 0.0% 0 0".split())
+        self.assertEqual(rows[2], "total 11 40K 119K 192 62 80.6% 0 0".split())
+        self.assertIn("0 reserved |  |   0%", lines)
+        self.assertIn("1 first    |#@@@@:|  83%", lines)
+        self.assertIn("2 partial  |@@@@#___|  97%", lines)
+        self.assertIn("3 spare    |________|    -", lines)
+        drawn = xml.dom.minidom.parse(str(self.folder / "out.svg"))
+        self.assertGreater(len(drawn.getElementsByTagName("rect")), 4)
 
 
 if __name__ == "__main__":

@@ -530,3 +530,39 @@ TEST(stats_rows_used)
 	EXPECT_EQ(stats_value("nr_units"), pcpu_main.geo.nr_units);
 	world_shutdown();
 }
+
+/* ---- for tools/mm/percpu-stats ---------------------------------------------------- */
+
+static void write_to(const char *folder, const char *name)
+{
+	char *text = sim_read_file(name), path[4096];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	file = fopen(path, "w");
+	SHIM_ASSERT(file && fputs(text, file) >= 0 && !fclose(file), "cannot write %s", path);
+	free(text);
+}
+
+/* dev/test-percpu-stats.py has the reader show these files, and knows what is in them. */
+TEST(stats_for_reader)
+{
+	const char *folder = getenv("STATS_FOLDER");
+	unsigned int i;
+
+	boot_with_cache(PAGE_SIZE);
+	for (i = 0; i < 50; i++) {
+		alloc_some(0, 1, 64);
+		free_some(0, 1);
+	}
+	alloc_some(0, 10, 64);
+	alloc_some(10, 12, 20000);
+	free_some(0, 1);
+	EXPECT_EQ(sizes_value("live", 64), 9);
+	EXPECT(sizes_value("cached", 64) >= 1);
+	EXPECT_EQ(count_rows(PCPU_ROW_COMING) + count_rows(PCPU_ROW_GOING), 0);
+	if (!folder)
+		return;
+	write_to(folder, "percpu_stats");
+	write_to(folder, "percpu_sizes");
+}
