@@ -30,6 +30,8 @@
  * - live: objects per thread that are allocated at one time
  * - seed: start of the random number sequences
  * - seconds: stress goes on for so long, whatever loops says
+ * - spread: groups moves on to the next online CPU with every few objects, so
+ *   that what each CPU keeps at hand counts
  * - cap: exhaust stops after so many MiB per possible CPU; default: no limit
  * - halt: built in only, power off at the end
  *
@@ -114,6 +116,10 @@ MODULE_PARM_DESC(seed, "Start of the random number sequences");
 static unsigned int seconds;
 module_param(seconds, uint, 0444);
 MODULE_PARM_DESC(seconds, "stress: how long it goes on (0: as many turns as loops says)");
+
+static bool spread;
+module_param(spread, bool, 0444);
+MODULE_PARM_DESC(spread, "groups: use all online CPUs by turns");
 
 static unsigned int cap;
 module_param(cap, uint, 0444);
@@ -831,6 +837,33 @@ static unsigned int group_of(unsigned int i)
 	return i / GROUP_RUN % GROUPS;
 }
 
+/* Called with each object: where those of a run are allocated, they are freed, too. */
+static void groups_move(unsigned int i)
+{
+	unsigned int cpu;
+
+	if (!spread || i % GROUP_RUN)
+		return;
+	cpu = cpumask_nth(i / GROUP_RUN % num_online_cpus(), cpu_online_mask);
+	/* Else one has gone meanwhile. */
+	if (cpu < nr_cpu_ids)
+		set_cpus_allowed_ptr(current, cpumask_of(cpu));
+}
+
+static void free_groups(void __percpu **object, unsigned int nr, bool all)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		groups_move(i);
+		if (all || group_of(i)) {
+			free_percpu(object[i]);
+			object[i] = NULL;
+		}
+		breathe(i);
+	}
+}
+
 static int test_groups(void)
 {
 	const size_t bytes = GROUP_PAGES * PAGE_SIZE;
@@ -838,7 +871,7 @@ static int test_groups(void)
 	const unsigned int nr = bytes / 64;
 	struct rnd_state rnd;
 	void __percpu **object;
-	unsigned int i, n = 0;
+	unsigned int n = 0;
 	size_t sum = 0;
 	int err = 0;
 
@@ -850,6 +883,7 @@ static int test_groups(void)
 	while (n < nr && sum < bytes) {
 		size_t one = size ?: 64 + 8 * random_below(&rnd, 57);
 
+		groups_move(n);
 		object[n] = __alloc_percpu(one, BENCH_ALIGN);
 		if (!object[n]) {
 			err = -ENOMEM;
@@ -859,18 +893,11 @@ static int test_groups(void)
 		breathe(++n);
 	}
 	full = settle();
-	for (i = 0; i < n; i++) {
-		if (!group_of(i))
-			continue;
-		free_percpu(object[i]);
-		object[i] = NULL;
-		breathe(i);
-	}
+	free_groups(object, n, false);
 	left = settle();
-	for (i = 0; i < n; i++) {
-		free_percpu(object[i]);
-		breathe(i);
-	}
+	free_groups(object, n, true);
+	if (spread)
+		set_cpus_allowed_ptr(current, cpu_possible_mask);
 	kvfree(object);
 	end = settle();
 	if (err)
