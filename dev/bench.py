@@ -7,7 +7,7 @@ real: each boot is repeated, stock and ours by turns, and the median counts.
 Instruction counts come from QEMU with -icount, where a nanosecond of the guest's
 clock is an instruction; they are repeatable, one boot is enough. Pages of 64 CPUs
 come from QEMU too, UML has too few host mappings for them. How many pages groups
-leave differs by seed: each of their boots has another one, and the mean counts. The cases of
+leave differs by seed: each of their boots has another one, and the median counts. The cases of
 lib/test_vmalloc.c are counted with all that they do before their loop.
 
 A limit is what the project promises for a row. Time is per operation on one
@@ -44,7 +44,7 @@ KERNELS = {"um1": "um", "um2": "um", "x86": "x86", "many": "x86", "fork": "fork"
            "vm": "x86", "umvm1": "um", "umvm2": "um"}
 COUNTED = ("x86", "fork", "vm")         # with -icount
 # Which objects share a row is a matter of luck, some 2 %; so each boot has its own seed.
-GROUPS_SEEDS = {"x86": 8, "many": 1}
+GROUPS_SEEDS = {"x86": 15, "many": 1}
 
 # Cases of lib/test_vmalloc.c, and how often each is done. That which has to fail
 # (align_shift) has no cost to speak of.
@@ -161,7 +161,7 @@ def floor_of(results, machine, name):
     case = re.fullmatch(r"vm_(\w+?)(_alloc)?", name)
     if machine != "umvm2" or not case:
         return None
-    floors = [average(name, results.get((machine, f"floor_{case[1]}_t2", kind), ([], None))[0])
+    floors = [average(results.get((machine, f"floor_{case[1]}_t2", kind), ([], None))[0])
               for kind in ("stock", "ours")]
     return min((floor for floor in floors if floor), default=None)
 
@@ -309,11 +309,9 @@ def measure(kinds, machines, repeat):
     return results, failures
 
 
-def average(name, values):
-    """Of groups the mean of all seeds; else the median, which bears a disturbed boot."""
-    if not values:
-        return None
-    return statistics.mean(values) if "groups" in name else statistics.median(values)
+def average(values):
+    """The median, which bears a disturbed boot or an unlucky seed; None of nothing."""
+    return statistics.median(values) if values else None
 
 
 def rows_of(results):
@@ -327,13 +325,13 @@ def rows_of(results):
         for kind in ("stock", "ours"):
             values, unit = results.get((machine, name, kind), ([], None))
             row["unit"] = unit or row.get("unit")
-            row[kind] = average(name, values)
+            row[kind] = average(values)
             row[f"{kind}_min"] = min(values, default=None)
             row[f"{kind}_max"] = max(values, default=None)
         # The same with kmalloc(), from both kernels: SLUB is the same in them.
         slub = re.sub("^pair", "slub", name)
         row["kmalloc"] = None if slub == name else average(
-            slub, [value for kind in ("stock", "ours")
+            [value for kind in ("stock", "ours")
              for value in results.get((machine, slub, kind), ([], None))[0]])
         stock, ours = row["stock"], row["ours"]
         comparable = stock and ours is not None and row["unit"] != "times"
