@@ -38,11 +38,12 @@ MACHINES = {
     "vm": "x86-64 under QEMU, 1 CPU, vmalloc",
     "umvm1": "UML, 1 CPU, vmalloc",
     "umvm2": "UML, 2 CPUs, vmalloc by 2 threads",
-    "fork": "x86-64 under QEMU, 1 CPU, processes",
+    "fork": "x86-64 under QEMU, 1 CPU, system calls",
+    "fork4": "x86-64 under QEMU, 4 possible CPUs, system calls",
 }
 KERNELS = {"um1": "um", "um2": "um", "x86": "x86", "many": "x86", "fork": "fork",
-           "vm": "x86", "umvm1": "um", "umvm2": "um"}
-COUNTED = ("x86", "fork", "vm")         # with -icount
+           "fork4": "fork", "vm": "x86", "umvm1": "um", "umvm2": "um"}
+COUNTED = ("x86", "fork", "fork4", "vm")    # with -icount
 # Which objects share a row is a matter of luck, some 2 %; so each boot has its own seed.
 GROUPS_SEEDS = {"x86": 15, "many": 1}
 
@@ -55,7 +56,7 @@ VMALLOC_UM = [(1, 20000), (16, 10000), (1024, 20000), (2048, 20000)]
 
 # (machine, parameters of lib/test_percpu.c, or of lib/test_vmalloc*.c): each is a boot of its own, so that
 # every test finds a fresh allocator. UML has too few host mappings for random35k.
-# The machine "fork" runs dev/bench/forks.c instead.
+# The machines "fork" and "fork4" run dev/bench/forks.c instead.
 PLAN = [
     ("um1", "test=pairs loops=50000"),
     ("um1", "test=slub loops=1000000"),
@@ -79,6 +80,7 @@ PLAN = [
     ("x86", "test=groups"),
     ("many", "test=groups spread=1"),
     ("fork", "test=forks"),
+    ("fork4", "test=forks"),
     *[("vm", f"run_test_mask={mask} test_loop_count={loops}") for mask, loops in VMALLOC],
     ("vm", "live=1000,100000"),
     ("vm", "floor=20000"),
@@ -110,6 +112,8 @@ FIGURES = [
     (r"groups_end_pages", "groups: extra pages at the end"),
     (r"fork", "fork() and exit"),
     (r"fork_exec", "fork(), execve() and exit"),
+    (r"cgroup", "mkdir() and rmdir() of a cgroup"),
+    (r"map_entry", "BPF map made and freed, for each of 10,000"),
     (r"live_100000_of_1000", "vmap(), vunmap(), 100,000 live / 1,000"),
     (r"live_(\d+)", "vmap(), vunmap() of 1 to 8 pages, {0} live"),
     (r"floor_(\w+?)(_t\d+)?", "{0}: pages and page tables alone"),
@@ -131,7 +135,9 @@ LIMITS = [
     (r"x86", r"pair_\w+_t1", "ratio <=", "1/2"),
     (r"x86", r"cold_alloc", "ratio <=", "1/4"),
     (r"x86", r"random35k", "ratio <=", "1/12"),
-    (r"fork", r"fork(_exec)?", "ratio <=", "1.01"),
+    (r"fork4?", r"fork(_exec)?", "ratio <=", "1.01"),
+    (r"fork4?", r"cgroup", "ratio <=", "0.9"),
+    (r"fork4?", r"map_entry", "ratio <=", "1/4"),
     (r".*", r"pair_\w+_t1", "ratio <=", "1"),
     (r".*", r"pair_\w+_t\d+", "ratio <=", "1/2"),
     (r"vm", r"vm_fix_size_alloc", "ratio <=", "0.8"),
@@ -223,15 +229,18 @@ def command(machine, kind, parameters):
             "-serial", "stdio", "-monitor", "none", "-kernel", image]
     if machine in COUNTED:
         # Neither randomness nor the time of day differs from one boot to the next.
-        qemu += ["-smp", "1", "-m", "512", "-icount", "shift=0,sleep=off",
+        # The firmware tells of one CPU in each socket.
+        qemu += ["-smp", "4,sockets=4" if machine == "fork4" else "1", "-m", "512",
+                 "-icount", "shift=0,sleep=off",
                  "-seed", "1", "-rtc", "base=2026-01-01,clock=vm"]
     else:
         # The firmware of other machines has no room for an MP table of 64 CPUs.
         qemu += ["-M", "microvm", "-smp", "64,sockets=64", "-m", "1G"]
         words += ["maxcpus=8", "reboot=t"]
-    if machine == "fork":
+    if machine.startswith("fork"):
         qemu += ["-initrd", str(output(machine, kind) / "initramfs")]
-        words = ["norandmaps"]
+        # One that is online, so that what is counted is all there is.
+        words = ["norandmaps", "maxcpus=1"]
     return [*qemu, "-append", " ".join(["console=ttyS0", "panic=-1", "tsc=reliable", *words])]
 
 

@@ -5,7 +5,7 @@
 #   dev/bench.sh [build|run] [stock|ours] [um|x86|fork]
 #
 # um is UML with 1 and with 2 CPUs, x86 is QEMU with 1 and with 64 possible CPUs,
-# fork is QEMU with a userspace that forks. Without arguments: build both kinds
+# fork is QEMU with a userspace, and 1 and 4 possible CPUs. Without arguments: build both kinds
 # for all of them, then run them all. It fails if something does not build or does
 # not come to its end; a limit that does not hold is shown, and is no failure.
 # BENCH_REPEAT=N sets how often each UML boot is repeated (5); KERNEL=DIR is a
