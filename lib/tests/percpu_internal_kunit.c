@@ -9,6 +9,7 @@
  */
 #include <kunit/test.h>
 #include <linux/completion.h>
+#include <linux/cpu.h>
 #include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/irq_work.h>
@@ -1136,6 +1137,70 @@ static void depot_test(struct kunit *test)
 	KUNIT_EXPECT_NE(test, depot_hits(), before);
 }
 
+#ifdef CONFIG_HOTPLUG_CPU
+
+/* Areas that a CPU has at hand, of whatever size. */
+static unsigned int held_on(unsigned int cpu)
+{
+	const struct pcpu_cache *cache = &per_cpu(pcpu_caches, cpu);
+	unsigned int i, j, nr = 0;
+
+	for (i = 0; i < PCPU_CACHE_BINS; i++)
+		for (j = 0; j < PCPU_CACHE_DEPTH; j++)
+			nr += !!READ_ONCE(cache->bin[i].entry[j]);
+	return nr;
+}
+
+/* With KASAN what is freed comes into the bins once the quarantine is full. */
+static unsigned int fill_bins_on(unsigned int cpu, void __percpu **ptrs)
+{
+	unsigned int turn;
+
+	for (turn = 0; turn < 100 && held_on(cpu) < 16; turn++) {
+		work_on_cpu(cpu, alloc_many, ptrs);
+		work_on_cpu(cpu, free_many, ptrs);
+	}
+	return held_on(cpu);
+}
+
+/* What a CPU has at hand when it goes is given back as if it were idle. */
+static void offline_test(struct kunit *test)
+{
+	ktime_t deadline = ktime_add_ms(ktime_get(), 60000);
+	unsigned int cpu = cpumask_last(cpu_online_mask);
+	void __percpu **ptrs;
+	int err;
+
+	if (!cpu)
+		kunit_skip(test, "needs two CPUs");
+	ptrs = kunit_kcalloc(test, DEPOT_OBJECTS, sizeof(*ptrs), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, ptrs);
+
+	KUNIT_EXPECT_GE(test, fill_bins_on(cpu, ptrs), 16);
+	err = remove_cpu(cpu);
+	if (err)
+		kunit_skip(test, "CPU %u stays online: %d", cpu, err);
+
+	while (held_on(cpu) && ktime_before(ktime_get(), deadline)) {
+		settle();
+		msleep(20);
+	}
+	KUNIT_EXPECT_EQ(test, held_on(cpu), 0);
+	KUNIT_EXPECT_EQ(test, pcpu_validate(&pcpu_main), 0);
+
+	KUNIT_ASSERT_EQ(test, add_cpu(cpu), 0);
+	KUNIT_EXPECT_GE(test, fill_bins_on(cpu, ptrs), 16);
+}
+
+#else
+
+static void offline_test(struct kunit *test)
+{
+	kunit_skip(test, "CONFIG_HOTPLUG_CPU is not set");
+}
+
+#endif
+
 static struct kunit_case percpu_internal_cases[] = {
 	KUNIT_CASE_PARAM(big_object_test, eighths_gen_params),
 	KUNIT_CASE(too_big_test),
@@ -1154,6 +1219,7 @@ static struct kunit_case percpu_internal_cases[] = {
 	KUNIT_CASE(reserved_reuse_test),
 	KUNIT_CASE(counts_test),
 	KUNIT_CASE(depot_test),
+	KUNIT_CASE_SLOW(offline_test),
 	{}
 };
 

@@ -1607,9 +1607,60 @@ static void alloc_tag_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rest.bytes, 0);
 }
 
+static void bag_alloc_tagged(struct bag *bag, unsigned int i, struct alloc_tag *tag)
+{
+	struct obj *obj = &bag->objs[i];
+
+	obj->size = 64;
+	obj->tag = i + 1;
+	obj->ptr = alloc_hooks_tag(tag, pcpu_alloc_noprof(obj->size, 4, false, GFP_KERNEL));
+	KUNIT_ASSERT_NOT_NULL(bag->test, (__force void *)obj->ptr);
+	obj_fill(obj);
+}
+
+/* Memory that is freed and handed out again at once is charged anew each time. */
+static void alloc_tag_reuse_test(struct kunit *test)
+{
+	DEFINE_ALLOC_TAG(tag);
+	struct bag *bag = bag_create(test, obj_budget(64, 8192));
+	unsigned int i, turn, same = 0;
+	void __percpu *before;
+
+	if (!mem_alloc_profiling_enabled())
+		kunit_skip(test, "memory allocation profiling is off");
+
+	/* Objects in the first chunk carry no tag: one that is elsewhere. */
+	for (i = 0; i < bag->nr && !alloc_tag_read(&tag).calls; i++)
+		bag_alloc_tagged(bag, i, &tag);
+	KUNIT_ASSERT_EQ(test, alloc_tag_read(&tag).calls, 1);
+
+	i--;
+	for (turn = 0; turn < 100; turn++) {
+		before = bag->objs[i].ptr;
+		bag_free(bag, i);
+		KUNIT_EXPECT_EQ(test, alloc_tag_read(&tag).calls, 0);
+		KUNIT_EXPECT_EQ(test, alloc_tag_read(&tag).bytes, 0);
+		bag_alloc_tagged(bag, i, &tag);
+		if (bag->objs[i].ptr != before)
+			break;
+		same++;
+		KUNIT_EXPECT_EQ(test, alloc_tag_read(&tag).calls, 1);
+		KUNIT_EXPECT_GE(test, alloc_tag_read(&tag).bytes, 64 * num_possible_cpus());
+	}
+	kunit_info(test, "the same memory %u times\n", same);
+	bag_free_all(bag);
+	KUNIT_EXPECT_EQ(test, alloc_tag_read(&tag).calls, 0);
+	KUNIT_EXPECT_EQ(test, alloc_tag_read(&tag).bytes, 0);
+}
+
 #else
 
 static void alloc_tag_test(struct kunit *test)
+{
+	kunit_skip(test, "CONFIG_MEM_ALLOC_PROFILING is not set");
+}
+
+static void alloc_tag_reuse_test(struct kunit *test)
 {
 	kunit_skip(test, "CONFIG_MEM_ALLOC_PROFILING is not set");
 }
@@ -1647,6 +1698,7 @@ static struct kunit_case percpu_cases[] = {
 	KUNIT_CASE(counter_test),
 	KUNIT_CASE(ref_test),
 	KUNIT_CASE(alloc_tag_test),
+	KUNIT_CASE(alloc_tag_reuse_test),
 	{}
 };
 
