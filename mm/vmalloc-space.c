@@ -194,6 +194,57 @@ bool vmap_space_peek(unsigned long addr, vmap_area_fn fn, void *data)
 }
 
 /**
+ * struct vmap_walk - a walk in progress
+ * @addr: areas that end behind this address are left
+ * @fn: called for each, with a spinlock held
+ * @data: for @fn
+ * @ret: what @fn returned last, or 0
+ */
+struct vmap_walk {
+	unsigned long addr;
+	vmap_area_fn fn;
+	void *data;
+	int ret;
+};
+
+/*
+ * The next range, if there is one: visit it where it is an area, else say which
+ * segment it is.
+ */
+static bool walk_range(struct vmap_walk *walk, struct vmap_segment **seg)
+{
+	struct vmap_area *va;
+
+	guard(spinlock)(&vmap_ranges.lock);
+	va = vmap_range_next(walk->addr);
+	if (!va)
+		return false;
+	if (va->flags & VMAP_SEGMENT) {
+		*seg = vmap_area_segment(va);
+		return true;
+	}
+	walk->ret = walk->fn(va, walk->data);
+	walk->addr = va->va_end;
+	return true;
+}
+
+/* In segments no lock is needed but their node's. */
+static bool walk_step(struct vmap_walk *walk)
+{
+	struct vmap_segment *seg;
+
+	guard(rcu)();
+	seg = vmap_segment_at(walk->addr);
+	if (!seg && !walk_range(walk, &seg))
+		return false;
+	if (seg) {
+		walk->ret = vmap_segment_walk(seg, walk->addr, walk->fn, walk->data);
+		walk->addr = seg->start + vmap_class_bytes(seg->class);
+	}
+	return !walk->ret;
+}
+
+/**
  * vmap_space_walk - visit areas that can be found, by address
  * @addr: areas that end behind this address
  * @fn: called with a spinlock held, so it must not sleep; not 0 ends the walk
@@ -205,31 +256,13 @@ bool vmap_space_peek(unsigned long addr, vmap_area_fn fn, void *data)
  */
 int vmap_space_walk(unsigned long addr, vmap_area_fn fn, void *data)
 {
-	struct vmap_segment *seg;
-	struct vmap_area *va;
-	int ret = 0;
+	struct vmap_walk walk = { .addr = untagged(addr), .fn = fn, .data = data };
 
 	if (unlikely(!vmap_initialized))
 		return 0;
-	addr = untagged(addr);
-	do {
-		guard(rcu)();
-		seg = NULL;
-		spin_lock(&vmap_ranges.lock);
-		va = vmap_range_next(addr);
-		if (va && (va->flags & VMAP_SEGMENT))
-			seg = vmap_area_segment(va);
-		else if (va)
-			ret = fn(va, data);
-		if (va && !seg)
-			addr = va->va_end;
-		spin_unlock(&vmap_ranges.lock);
-		if (seg) {
-			ret = vmap_segment_walk(seg, addr, fn, data);
-			addr = seg->start + vmap_class_bytes(seg->class);
-		}
-	} while (va && !ret);
-	return ret;
+	while (walk_step(&walk))
+		;
+	return walk.ret;
 }
 
 /**

@@ -3,17 +3,21 @@
  * test-threads.c - several CPUs at once, under ThreadSanitizer
  *
  * Each thread checks that nobody else has what it has, by writing its number to a
- * table by page; the table is the only thing that threads share here.
+ * table by page; the table is the only thing that threads share here, besides areas
+ * that stay, which those who walk must see.
  */
 #include "test.h"
 
 #define NR_THREADS	4
 #define NR_PAGES	BIT(21)
 #define NR_HELD		64
+#define NR_ROUNDS	test_scaled(20000)
 
 static u8 *owners;
 static unsigned int nr_running;
 static unsigned int most_pages = 3000;
+/* The number of each area is in its vm_struct, so walks know it from others. */
+static unsigned long nr_areas;
 
 static void mark(const struct vmap_area *va, u8 from, u8 to)
 {
@@ -36,6 +40,7 @@ static struct vmap_area *thread_alloc(u8 me)
 	struct model_object *object = calloc(1, sizeof(*object));
 	struct vmap_area *va;
 
+	object->vm.requested_size = __atomic_fetch_add(&nr_areas, 1, __ATOMIC_RELAXED);
 	req.vm = &object->vm;
 	if (sim_below(2))
 		model_bring_descriptor(&req, object);
@@ -71,7 +76,7 @@ static void *churn(void *data)
 
 	shim_task.cpu = (unsigned long)data;
 	sim_random_state = 77 + shim_task.cpu;
-	for (i = 0; i < test_scaled(20000); i++) {
+	for (i = 0; i < NR_ROUNDS; i++) {
 		struct vmap_area **place = &shelf[sim_below(NR_HELD)];
 		struct vmap_area *va = xchg(place, NULL);
 
@@ -108,38 +113,124 @@ static void *observe(void *data)
 	return NULL;
 }
 
-static void run_threads(unsigned int nr_cpus, unsigned long window)
+/* ---- walks, while areas come and go -------------------------------------------- */
+
+#define NR_STANDING	600
+#define MOST_AREAS	(NR_STANDING + NR_THREADS * NR_ROUNDS)
+
+static struct vmap_area *standing[NR_STANDING];		/* numbers 0 to NR_STANDING - 1 */
+
+/**
+ * struct walk - one walk, in parts
+ * @nr: of the walk, from 1 on
+ * @seen: by area: the last walk that came to it
+ * @nr_standing: areas that stay and were come to
+ * @at: where the last of these ends
+ * @next: where the next part of the walk begins
+ * @pauses: the walk is left and begun again now and then
+ */
+struct walk {
+	unsigned int nr;
+	unsigned int *seen;
+	unsigned int nr_standing;
+	unsigned long at;
+	unsigned long next;
+	bool pauses;
+};
+
+static int see_area(struct vmap_area *va, void *data)
 {
-	pthread_t threads[NR_THREADS + 1];
-	unsigned long i;
+	unsigned long number = va->vm->requested_size;
+	struct walk *walk = data;
+
+	EXPECT(number < MOST_AREAS && walk->seen[number] != walk->nr);
+	walk->seen[number] = walk->nr;
+	walk->next = va->va_end;
+	if (number < NR_STANDING) {
+		EXPECT(va->va_start >= walk->at);
+		walk->at = va->va_end;
+		walk->nr_standing++;
+	}
+	return walk->pauses && !sim_below(100);
+}
+
+static unsigned int nr_standing_behind(unsigned long addr)
+{
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < NR_STANDING; i++)
+		nr += standing[i]->va_end > addr;
+	return nr;
+}
+
+/* What was there all the time is come to, in order, and nothing is twice. */
+static void *walk_all(void *data)
+{
+	struct walk walk = { .seen = calloc(MOST_AREAS, sizeof(*walk.seen)) };
+	unsigned long start;
+
+	shim_task.cpu = (unsigned long)data;
+	sim_random_state = 99 + shim_task.cpu;
+	while (__atomic_load_n(&nr_running, __ATOMIC_ACQUIRE)) {
+		walk.nr++;
+		walk.nr_standing = 0;
+		walk.at = 0;
+		walk.pauses = sim_below(2);
+		start = sim_below(2) ? 0 : standing[sim_below(NR_STANDING)]->va_start +
+					   sim_below(PAGE_SIZE);
+		walk.next = start;
+		while (vmap_space_walk(walk.next, see_area, &walk))
+			;
+		EXPECT_EQ(walk.nr_standing, nr_standing_behind(start));
+	}
+	free(walk.seen);
+	return NULL;
+}
+
+/* ---- runs ---------------------------------------------------------------------- */
+
+/* @nr_standing areas stay, and all the time two threads walk, or none. */
+static void run_threads(unsigned int nr_cpus, unsigned long window, unsigned int nr_standing)
+{
+	unsigned long i, nr_threads = NR_THREADS + (nr_standing ? 3 : 1);
+	pthread_t threads[NR_THREADS + 3];
 
 	world_boot(nr_cpus, window);
 	owners = calloc(NR_PAGES, 1);
+	for (i = 0; i < nr_standing; i++)
+		standing[i] = thread_alloc(2);
 	nr_running = NR_THREADS;
-	for (i = 0; i <= NR_THREADS; i++)
-		pthread_create(&threads[i], NULL, i < NR_THREADS ? churn : observe,
-			       (void *)(i % nr_cpus));
-	for (i = 0; i <= NR_THREADS; i++)
+	for (i = 0; i < nr_threads; i++)
+		pthread_create(&threads[i], NULL, i < NR_THREADS ? churn :
+			       i > NR_THREADS ? walk_all : observe, (void *)(i % nr_cpus));
+	for (i = 0; i < nr_threads; i++)
 		pthread_join(threads[i], NULL);
 	for (i = 0; i < NR_HELD; i++)
 		if (shelf[i])
 			thread_free(shelf[i], 1);
+	for (i = 0; i < nr_standing; i++)
+		thread_free(standing[i], 2);
 	world_shutdown();
 }
 
 TEST(threads_own_nodes)
 {
-	run_threads(NR_THREADS, 0x1000000000UL);
+	run_threads(NR_THREADS, 0x1000000000UL, 0);
 }
 
 TEST(threads_one_node)
 {
-	run_threads(1, 0x1000000000UL);
+	run_threads(1, 0x1000000000UL, 0);
 }
 
 TEST(threads_ranges_only)
 {
 	most_pages = 200;
-	run_threads(2, 0xfffffffUL & PAGE_MASK);
+	run_threads(2, 0xfffffffUL & PAGE_MASK, 0);
 	EXPECT_EQ(sim_cache_objects("vmap_segment"), 0);
+}
+
+TEST(threads_walk)
+{
+	run_threads(NR_THREADS, 0x1000000000UL, NR_STANDING);
 }
