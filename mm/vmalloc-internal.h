@@ -218,7 +218,7 @@ void vmap_preload_read_stats(struct vmap_space_stats *stats);
 enum vmap_fit_kind vmap_fit_kind(const struct vmap_fit *fit);
 void vmap_range_take(const struct vmap_fit *fit, struct list_head *spares);
 void vmap_range_link(struct vmap_area *va);
-struct vmap_area *vmap_range_free_below(unsigned long addr);
+struct vmap_area *vmap_range_free_below(unsigned long addr, unsigned long bytes);
 int vmap_range_alloc(const struct vmap_request *req, struct vmap_area *va);
 struct vmap_area *vmap_range_find(unsigned long addr);
 struct vmap_area *vmap_range_next(unsigned long addr);

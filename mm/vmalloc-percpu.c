@@ -16,6 +16,9 @@
 
 #ifdef CONFIG_SMP
 
+/* How often the base is lowered under one hold of the lock. */
+#define CONGRUENT_BATCH		32
+
 /**
  * struct congruent - areas that are sought
  * @offsets: of each, from the base
@@ -24,7 +27,7 @@
  * @last: which one has the highest offset
  * @align: of the base, and of all offsets and sizes
  * @gfp: mask of the caller
- * @base: where they were found, if they were
+ * @base: where they may lie: above, there is no place
  * @areas: their descriptors
  * @vms: what the caller gets
  * @spares: second descriptors
@@ -109,48 +112,54 @@ static bool get_memory(struct congruent *con)
 
 /* ---- the search ---------------------------------------------------- */
 
-/*
- * The highest base, at most @base, where area @i lies in one free range.  Returns 0
- * if there is none.
- */
-static unsigned long highest_base(const struct congruent *con, int i, unsigned long base)
+static void start_from_top(struct congruent *con)
 {
-	unsigned long offset = con->offsets[i], bytes = con->bytes[i], end = base + offset + bytes;
-	struct vmap_area *range = vmap_range_free_below(end);
-	unsigned long start;
-
-	while (range) {
-		end = ALIGN_DOWN(min(end, range->va_end), con->align);
-		/* Below offset + bytes there is no base. */
-		if (end < offset + bytes)
-			return 0;
-		start = end - bytes;
-		if (start >= range->va_start && start < end)
-			return start - offset;
-		end = range->va_start;
-		range = vmap_range_free_below(end);
-	}
-	return 0;
+	con->base = ALIGN_DOWN(VMALLOC_END, con->align) - span_bytes(con);
 }
 
-/* From the top down: whoever does not fit pulls the base down, until all fit. */
-static bool find_base(struct congruent *con)
+/*
+ * The base if area @i lies in one free range there; else a lower one, with no place for
+ * this area in between; 0: there is none.
+ */
+static unsigned long lower_base(const struct congruent *con, int i)
 {
-	unsigned long low = ALIGN(VMALLOC_START, con->align);
-	unsigned long base = ALIGN_DOWN(VMALLOC_END, con->align) - span_bytes(con);
-	unsigned long lower;
-	int i = con->last, nr_fit = 0;
+	unsigned long offset = con->offsets[i], bytes = con->bytes[i];
+	unsigned long end = con->base + offset + bytes;
+	struct vmap_area *range = vmap_range_free_below(end, bytes);
+
+	if (!range)
+		return 0;
+	end = ALIGN_DOWN(min(end, range->va_end), con->align);
+	if (end < range->va_start + bytes)
+		end = ALIGN_DOWN(range->va_start, con->align);
+	/* Below offset + bytes there is no base. */
+	return end < offset + bytes ? 0 : end - offset - bytes;
+}
+
+/*
+ * From the top down: whoever does not fit pulls the base down, until all fit.  0, -ENOENT,
+ * or -EBUSY if others should have the lock before it goes on.
+ */
+static int find_base(struct congruent *con)
+{
+	unsigned long low = ALIGN(VMALLOC_START, con->align), lower;
+	int i = con->last, nr_fit = 0, nr_lowered = 0;
 
 	while (nr_fit < con->nr) {
-		lower = highest_base(con, i, base);
-		if (!lower || lower < low)
-			return false;
-		nr_fit = lower == base ? nr_fit + 1 : 1;
-		base = lower;
-		i = i ? i - 1 : con->nr - 1;
+		lower = lower_base(con, i);
+		if (lower < low)
+			return -ENOENT;
+		if (lower == con->base) {
+			nr_fit++;
+			i = i ? i - 1 : con->nr - 1;
+			continue;
+		}
+		con->base = lower;
+		nr_fit = 0;
+		if (++nr_lowered == CONGRUENT_BATCH)
+			return -EBUSY;
 	}
-	con->base = base;
-	return true;
+	return 0;
 }
 
 static struct vmap_fit fit_of(const struct congruent *con, int i)
@@ -158,7 +167,7 @@ static struct vmap_fit fit_of(const struct congruent *con, int i)
 	struct vmap_fit fit = { .start = con->base + con->offsets[i] };
 
 	fit.end = fit.start + con->bytes[i];
-	fit.range = vmap_range_free_below(fit.end);
+	fit.range = vmap_range_free_below(fit.end, con->bytes[i]);
 	return fit;
 }
 
@@ -205,12 +214,15 @@ static int count_splits(const struct congruent *con)
 	return nr;
 }
 
-/* 0, -ENOENT, or -EAGAIN if spares are missing. */
+/* As find_base(), or -EAGAIN if spares are missing. */
 static int try_areas(struct congruent *con)
 {
+	int ret;
+
 	guard(spinlock)(&vmap_ranges.lock);
-	if (!find_base(con))
-		return -ENOENT;
+	ret = find_base(con);
+	if (ret)
+		return ret;
 	con->nr_splits = count_splits(con);
 	if (con->nr_spares < con->nr_splits)
 		return -EAGAIN;
@@ -232,24 +244,35 @@ static bool get_spares(struct congruent *con)
 	return true;
 }
 
+/* One try after the other, for as long as that may help. */
+static int try_on(struct congruent *con)
+{
+	int ret;
+
+	for (;;) {
+		ret = try_areas(con);
+		if (ret == -EAGAIN && !get_spares(con))
+			return -ENOMEM;
+		if (ret != -EAGAIN && ret != -EBUSY)
+			return ret;
+		if (gfpflags_allow_blocking(con->gfp))
+			cond_resched();
+	}
+}
+
 static bool find_and_take(struct congruent *con)
 {
 	bool purged = false;
 	int ret;
 
-	for (;;) {
-		ret = try_areas(con);
-		if (!ret)
-			return true;
-		if (ret == -EAGAIN) {
-			if (!get_spares(con))
-				return false;
-			continue;
-		}
-		if (purged || !gfpflags_allow_blocking(con->gfp))
-			return false;
+	start_from_top(con);
+	ret = try_on(con);
+	if (ret == -ENOENT && gfpflags_allow_blocking(con->gfp)) {
 		vmap_purge_make_room(&purged);
+		start_from_top(con);
+		ret = try_on(con);
 	}
+	return !ret;
 }
 
 static bool populate_shadow(struct congruent *con)

@@ -171,6 +171,39 @@ static struct vmap_area *free_next(struct vmap_area *va, unsigned long bytes)
 	}
 }
 
+/* The highest range of at least @bytes in the subtree at @node, which has one. */
+static struct vmap_area *subtree_highest(struct rb_node *node, unsigned long bytes)
+{
+	for (;;) {
+		if (subtree_bytes(node->rb_right) >= bytes) {
+			node = node->rb_right;
+			continue;
+		}
+		if (vmap_area_bytes(vmap_rb_area(node)) >= bytes)
+			return vmap_rb_area(node);
+		node = node->rb_left;
+	}
+}
+
+/* The last range before @va that has at least @bytes. */
+static struct vmap_area *free_prev(struct vmap_area *va, unsigned long bytes)
+{
+	struct rb_node *node = &va->rb_node, *child;
+
+	for (;;) {
+		if (subtree_bytes(node->rb_left) >= bytes)
+			return subtree_highest(node->rb_left, bytes);
+		do {
+			child = node;
+			node = rb_parent(node);
+			if (!node)
+				return NULL;
+		} while (child == node->rb_left);
+		if (vmap_area_bytes(vmap_rb_area(node)) >= bytes)
+			return vmap_rb_area(node);
+	}
+}
+
 /* The lowest range that ends behind @addr and has at least @bytes. */
 static struct vmap_area *free_first(unsigned long addr, unsigned long bytes)
 {
@@ -190,18 +223,12 @@ static struct vmap_area *free_first(unsigned long addr, unsigned long bytes)
 	return free_next(first, bytes);
 }
 
-/**
- * vmap_range_free_below - find the last free range that starts below an address
- * @addr: the address
- *
- * Return: the range, which may reach beyond @addr, or NULL
- */
-struct vmap_area *vmap_range_free_below(unsigned long addr)
+/* The last range that starts below @addr. */
+static struct vmap_area *free_below(unsigned long addr)
 {
 	struct rb_node *node = vmap_ranges.free.rb_node;
 	struct vmap_area *below = NULL;
 
-	lockdep_assert_held(&vmap_ranges.lock);
 	while (node) {
 		if (vmap_rb_area(node)->va_start < addr) {
 			below = vmap_rb_area(node);
@@ -211,6 +238,23 @@ struct vmap_area *vmap_range_free_below(unsigned long addr)
 		}
 	}
 	return below;
+}
+
+/**
+ * vmap_range_free_below - find the last free range that starts below an address
+ * @addr: the address
+ * @bytes: smaller ranges do not count
+ *
+ * Return: the range, which may reach beyond @addr, or NULL
+ */
+struct vmap_area *vmap_range_free_below(unsigned long addr, unsigned long bytes)
+{
+	struct vmap_area *below = free_below(addr);
+
+	lockdep_assert_held(&vmap_ranges.lock);
+	if (!below || vmap_area_bytes(below) >= bytes)
+		return below;
+	return free_prev(below, bytes);
 }
 
 /* A range has a new size. */
@@ -258,7 +302,7 @@ static void free_insert(struct vmap_area *va)
 /* Make @va free, together with free neighbours; descriptors left over go to @unused. */
 static void free_merge(struct vmap_area *va, struct list_head *unused)
 {
-	struct vmap_area *low = vmap_range_free_below(va->va_start);
+	struct vmap_area *low = free_below(va->va_start);
 	struct vmap_area *high = low ? free_next(low, 1) : free_first(0, 1);
 	bool joins_high = high && high->va_start == va->va_end;
 

@@ -223,6 +223,86 @@ TEST(percpu_uneven_offsets)
 	world_shutdown();
 }
 
+/* Areas of @nr_used pages in all of the window, and holes of @nr_free between them. */
+static unsigned int make_holes(unsigned int nr_used, unsigned int nr_free)
+{
+	struct vmap_request req = {
+		.size_bytes = nr_used * PAGE_SIZE, .align_bytes = 1, .node = NUMA_NO_NODE,
+		.gfp = GFP_KERNEL, .start = VMALLOC_START - PAGE_SIZE,
+	};
+	unsigned int nr = 0;
+
+	for (; req.start < VMALLOC_END; req.start = req.end + nr_free * PAGE_SIZE) {
+		req.end = req.start + req.size_bytes;
+		EXPECT(!IS_ERR(model_alloc(&req)));
+		nr++;
+	}
+	return nr;
+}
+
+/*
+ *	|1|.......|1|...............|1|.......|1|...............|1|.......|1|.......|1|...
+ *	            xxxxxxxx                    xxxxxxxx
+ *
+ * However many holes there are that are too small, a few looks find the others.
+ */
+TEST(percpu_passes_small_holes)
+{
+	unsigned long offsets[] = { 0, 64 * PAGE_SIZE };
+	size_t sizes[] = { 8 * PAGE_SIZE, 8 * PAGE_SIZE };
+	struct vm_struct **vms;
+
+	world_boot(1, 20000 * PAGE_SIZE);
+	EXPECT(make_holes(1, 7) >= 2500);
+	model_free(model_area_start(72), false);
+	model_free(model_area_start(64), false);
+	sim.most_steps = 0;
+	vms = pcpu_get_vm_areas(offsets, sizes, 2, PAGE_SIZE, GFP_NOWAIT);
+	EXPECT(vms);
+	check_congruent(vms, offsets, sizes, 2);
+	/* There is no other place. */
+	sizes[1] = 16 * PAGE_SIZE;
+	EXPECT(!pcpu_get_vm_areas(offsets, sizes, 2, PAGE_SIZE, GFP_NOWAIT));
+	EXPECT(sim.most_steps && sim.most_steps < 20);
+	pcpu_free_vm_areas(vms, 2);
+	model_free_all();
+	world_shutdown();
+}
+
+/*
+ *	7 0 1 2 3 4 5 6 7 0 1 2 3 4 5 6 7 0
+ *	|222|...........|222|...........|222|
+ *
+ * All holes are large enough for four pages, but not with that alignment.  Others get the
+ * lock in between.
+ */
+TEST(percpu_passes_misfits_in_batches)
+{
+	unsigned long offset = 0, nr_taken, addr;
+	size_t size = 4 * PAGE_SIZE;
+	struct vm_struct **vms;
+	unsigned int nr;
+
+	world_boot(1, 16000 * PAGE_SIZE);
+	nr = make_holes(2, 6);
+	EXPECT(nr >= 2000);
+	sim.most_steps = 0;
+	nr_taken = shim_task.nr_taken;
+	EXPECT(!pcpu_get_vm_areas(&offset, &size, 1, size, GFP_NOWAIT));
+	EXPECT(shim_task.nr_taken - nr_taken > nr / 64);
+	/* The lowest is the one: between two areas, in place of a third. */
+	addr = model_area_start(1);
+	model_free(addr, false);
+	vms = pcpu_get_vm_areas(&offset, &size, 1, size, GFP_NOWAIT);
+	EXPECT(vms);
+	EXPECT_EQ((unsigned long)vms[0]->addr, addr + PAGE_SIZE);
+	check_congruent(vms, &offset, &size, 1);
+	EXPECT(sim.most_steps && sim.most_steps < 100);
+	pcpu_free_vm_areas(vms, 1);
+	model_free_all();
+	world_shutdown();
+}
+
 /* All or none, whichever allocation fails. */
 TEST(percpu_fail_each)
 {

@@ -295,7 +295,7 @@ static void expect_cleared(void)
 	if (nr_cleared++)
 		return;
 	EXPECT(!moved->rb_node.rb_left && !moved->rb_node.rb_right);
-	EXPECT(vmap_range_free_below(moved->va_end) != moved);
+	EXPECT(vmap_range_free_below(moved->va_end, 1) != moved);
 	EXPECT(vmap_range_next(moved->va_start) != moved);
 }
 
