@@ -191,7 +191,7 @@ struct vmap_ranges {
 /**
  * struct vmap_fit - a place for an area
  * @range: the free range that it lies in, or NULL if there is none
- * @start: its first address
+ * @start: its first address; without a range, where a search has to go on
  * @end: the first address behind it
  */
 struct vmap_fit {

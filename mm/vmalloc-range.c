@@ -15,6 +15,8 @@
 
 /* Badly aligned ranges that a search looks at before it asks for larger ones. */
 #define VMAP_FIT_TRIES		8
+/* Of these, if there are none larger, looked at under one hold of the lock. */
+#define VMAP_FIT_BATCH		32
 /* Looks at the busy tree without a lock, each spoilt by a writer, until it is taken. */
 #define VMAP_FIND_TRIES		8
 /* Ranges that are made free under one hold of the lock. */
@@ -344,39 +346,50 @@ static bool fit_lowest(const struct vmap_request *req, const struct vmap_area *r
 	return fit->start >= low && fit->end > fit->start && fit->end <= high;
 }
 
-/* Try at most @tries ranges that have @bytes, from below. */
-static struct vmap_fit fit_try(const struct vmap_request *req, unsigned long bytes,
-			       unsigned int tries)
+/*
+ * Try at most @tries ranges that have @bytes, from @from on.  Where none fits, the start
+ * of the fit is where to go on.
+ */
+static struct vmap_fit fit_try(const struct vmap_request *req, unsigned long from,
+			       unsigned long bytes, unsigned int tries)
 {
-	struct vmap_area *range = free_first(req->start, bytes);
+	struct vmap_area *range = free_first(from, bytes);
 	struct vmap_fit fit = { };
 
 	while (range && range->va_start < req->end && tries--) {
 		if (fit_lowest(req, range, &fit)) {
 			fit.range = range;
-			break;
+			return fit;
 		}
 		range = free_next(range, bytes);
 	}
+	fit.start = range ? min(range->va_start, req->end) : req->end;
 	return fit;
 }
 
 /*
  * The lowest place that fits; but where alignment fails in the first few ranges,
- * one that is large enough for any alignment is taken, if there is one.
+ * one that is large enough for any alignment is taken, if there is one.  If there is
+ * not, *from is moved on, to the end of the window when all ranges were tried.
  */
-static struct vmap_fit fit_find(const struct vmap_request *req)
+static struct vmap_fit fit_find(const struct vmap_request *req, unsigned long *from)
 {
 	unsigned long bytes = req->size_bytes, roomy_bytes;
-	struct vmap_fit fit;
+	bool is_first = *from == req->start;
+	struct vmap_fit fit, roomy;
 
 	lockdep_assert_held(&vmap_ranges.lock);
-	if (req->align_bytes <= PAGE_SIZE)
-		return fit_try(req, bytes, UINT_MAX);
-	fit = fit_try(req, bytes, VMAP_FIT_TRIES);
-	if (!fit.range && !check_add_overflow(bytes, req->align_bytes, &roomy_bytes))
-		fit = fit_try(req, roomy_bytes, VMAP_FIT_TRIES);
-	return fit.range ? fit : fit_try(req, bytes, UINT_MAX);
+	/* Without alignment only those that reach out of the window do not fit. */
+	fit = fit_try(req, *from, bytes, is_first ? VMAP_FIT_TRIES : VMAP_FIT_BATCH);
+	if (fit.range)
+		return fit;
+	if (is_first && !check_add_overflow(bytes, req->align_bytes, &roomy_bytes)) {
+		roomy = fit_try(req, req->start, roomy_bytes, VMAP_FIT_TRIES);
+		if (roomy.range)
+			return roomy;
+	}
+	*from = fit.start;
+	return fit;
 }
 
 enum vmap_fit_kind vmap_fit_kind(const struct vmap_fit *fit)
@@ -569,16 +582,17 @@ static void set_place(const struct vmap_request *req, struct vmap_area *va,
 
 /*
  * Find, take and link, under one hold of the lock.  Returns VMAP_FIT_MIDDLE if that
- * needs a spare that is not there, VMAP_FIT_NONE, or another where it is done.
+ * needs a spare that is not there, VMAP_FIT_NONE if there is nothing up to *from, or
+ * another where it is done.
  */
-static enum vmap_fit_kind range_try(const struct vmap_request *req, struct vmap_area *va,
-				    struct list_head *spares)
+static enum vmap_fit_kind range_try(const struct vmap_request *req, unsigned long *from,
+				    struct vmap_area *va, struct list_head *spares)
 {
 	enum vmap_fit_kind kind;
 	struct vmap_fit fit;
 
 	spin_lock(&vmap_ranges.lock);
-	fit = fit_find(req);
+	fit = fit_find(req, from);
 	kind = vmap_fit_kind(&fit);
 	if (kind != VMAP_FIT_NONE && (kind != VMAP_FIT_MIDDLE || !list_empty(spares))) {
 		vmap_range_take(&fit, spares);
@@ -599,13 +613,19 @@ static enum vmap_fit_kind range_try(const struct vmap_request *req, struct vmap_
  */
 int vmap_range_alloc(const struct vmap_request *req, struct vmap_area *va)
 {
+	unsigned long from = req->start;
 	enum vmap_fit_kind kind;
 	struct vmap_area *spare;
 	LIST_HEAD(spares);
 	bool split = false;
 
 	for (;;) {
-		kind = range_try(req, va, &spares);
+		kind = range_try(req, &from, va, &spares);
+		if (kind == VMAP_FIT_NONE && from < req->end) {
+			if (gfpflags_allow_blocking(req->gfp))
+				cond_resched();
+			continue;
+		}
 		if (kind != VMAP_FIT_MIDDLE)
 			break;
 		spare = vmap_preload(req->gfp, req->node);

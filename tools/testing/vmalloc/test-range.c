@@ -207,6 +207,44 @@ TEST(range_alignment_among_misfits)
 	world_shutdown();
 }
 
+/*
+ *	0 1 2 3 4 5 6 7 8
+ *	|x|.|x|.|x|.|x|.|
+ *
+ * Ranges that are not aligned, and none that is larger: all have to be tried, but others
+ * get the lock in between.
+ */
+TEST(range_misfits_in_batches)
+{
+	struct vmap_request req = {
+		.size_bytes = PAGE_SIZE, .align_bytes = 2 * PAGE_SIZE, .start = WORLD_START,
+		.end = WORLD_START + 3000 * PAGE_SIZE, .node = NUMA_NO_NODE, .gfp = GFP_KERNEL,
+	};
+	unsigned long i, nr_taken;
+
+	world_boot(1, SMALL_WINDOW);
+	for (i = 0; i < 3000; i += 2)
+		EXPECT(!IS_ERR(alloc_at(WORLD_START + i * PAGE_SIZE, PAGE_SIZE, GFP_KERNEL)));
+	EXPECT(!IS_ERR(alloc_at(WORLD_START + 3000 * PAGE_SIZE, PAGE_SIZE, GFP_KERNEL)));
+	req.gfp = GFP_NOWAIT;
+	nr_taken = shim_task.nr_taken;
+	EXPECT_EQ(PTR_ERR(model_alloc(&req)), -EBUSY);
+	EXPECT(shim_task.nr_taken - nr_taken > 1500 / 64);
+	/* The last but one has its neighbours busy and is aligned. */
+	EXPECT(!IS_ERR(alloc_at(WORLD_START + 2995 * PAGE_SIZE, PAGE_SIZE, GFP_KERNEL)));
+	EXPECT(!IS_ERR(alloc_at(WORLD_START + 2997 * PAGE_SIZE, PAGE_SIZE, GFP_KERNEL)));
+	model_free(WORLD_START + 2996 * PAGE_SIZE, false);
+	EXPECT_EQ(model_alloc(&req)->va_start, WORLD_START + 2996 * PAGE_SIZE);
+	/* And a larger one is found at once. */
+	model_free(WORLD_START + 2500 * PAGE_SIZE, false);
+	nr_taken = shim_task.nr_taken;
+	EXPECT_EQ(model_alloc(&req)->va_start, WORLD_START + 2500 * PAGE_SIZE);
+	EXPECT(shim_task.nr_taken - nr_taken < 8);
+	model_check();
+	model_free_all();
+	world_shutdown();
+}
+
 TEST(range_free_merges)
 {
 	unsigned long a, b, c;
