@@ -13,6 +13,9 @@
 
 #include "vmalloc-internal.h"
 
+/* Lazy ranges that are visited under one hold of a node's lock. */
+#define VMAP_LAZY_RANGES	128
+
 static bool vmap_initialized __ro_after_init;
 
 static unsigned long untagged(unsigned long addr)
@@ -265,25 +268,50 @@ int vmap_space_walk(unsigned long addr, vmap_area_fn fn, void *data)
 	return walk.ret;
 }
 
+/* Let others have the lock.  What is lazy stays, as only a purge makes it something else. */
+static void let_others_in(struct vmap_node *vn)
+{
+	lockdep_assert_held(&vmap_purge_lock);
+	spin_unlock(&vn->lock);
+	cond_resched();
+	spin_lock(&vn->lock);
+}
+
+static void walk_lazy_node(struct vmap_node *vn, vmap_lazy_fn fn, void *data)
+{
+	struct vmap_segment *seg;
+	struct vmap_area *va;
+	unsigned int nr = 0;
+
+	spin_lock(&vn->lock);
+	list_for_each_entry(va, &vn->lazy_ranges, list) {
+		fn(va->va_start, va->va_end, data);
+		if (++nr % VMAP_LAZY_RANGES == 0)
+			let_others_in(vn);
+	}
+	/* A segment has up to half as many as it has granules. */
+	list_for_each_entry(seg, &vn->lazy_segments, lazy_link) {
+		vmap_segment_walk_lazy(seg, fn, data);
+		let_others_in(vn);
+	}
+	spin_unlock(&vn->lock);
+}
+
 /**
  * vmap_space_walk_lazy - visit what was freed and waits for a purge
  * @fn: called with a spinlock held
  * @data: for @fn
+ *
+ * May sleep. No purge runs meanwhile, so nothing is visited twice.
  */
 void vmap_space_walk_lazy(vmap_lazy_fn fn, void *data)
 {
-	struct vmap_segment *seg;
 	struct vmap_node *vn;
-	struct vmap_area *va;
 
-	for_each_vmap_node(vn) {
-		spin_lock(&vn->lock);
-		list_for_each_entry(va, &vn->lazy_ranges, list)
-			fn(va->va_start, va->va_end, data);
-		list_for_each_entry(seg, &vn->lazy_segments, lazy_link)
-			vmap_segment_walk_lazy(seg, fn, data);
-		spin_unlock(&vn->lock);
-	}
+	might_sleep();
+	guard(mutex)(&vmap_purge_lock);
+	for_each_vmap_node(vn)
+		walk_lazy_node(vn, fn, data);
 }
 
 /* ---- free ---------------------------------------------------------- */

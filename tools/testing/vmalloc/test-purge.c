@@ -123,6 +123,35 @@ TEST(purge_walk_lazy)
 	world_shutdown();
 }
 
+static void see_lazy_locked(unsigned long start, unsigned long end, void *data)
+{
+	lockdep_assert_held(&vmap_nodes->lock);
+	see_lazy(start, end, data);
+}
+
+/* Nobody waits for a node's lock until all that is lazy was seen. */
+TEST(purge_walk_lazy_in_batches)
+{
+	unsigned long nr = 0, nr_pages = 0;
+	unsigned int i;
+
+	world_boot(1, 64 * GIB * (PAGE_SIZE >> 12));
+	for (i = 0; i < 2000; i++) {
+		model_alloc_pages(1, 1);
+		model_free(model_alloc_pages(1, 1)->va_start, true);
+	}
+	nr_pages = 2000;
+	for (i = 0; i < 400; i++)
+		model_free(model_alloc_pages(VMAP_SEGMENT_GRANULES * 4 + 1, 1)->va_start, true);
+	nr_pages += 400 * (VMAP_SEGMENT_GRANULES * 4 + 1);
+	sim.most_steps = 0;
+	vmap_space_walk_lazy(see_lazy_locked, &nr);
+	EXPECT_EQ(nr, nr_pages);
+	EXPECT(sim.most_steps > 100 && sim.most_steps <= VMAP_SEGMENT_GRANULES);
+	model_free_all();
+	world_shutdown();
+}
+
 /* What is freed while a purge flushes must wait for the next one. */
 static unsigned long freed_meanwhile;
 

@@ -115,6 +115,8 @@ static void *observe(void *data)
 
 /* ---- walks, while areas come and go -------------------------------------------- */
 
+#define WALK_WINDOW	0x1000000000UL
+#define MOST_PAGES	(WALK_WINDOW >> PAGE_SHIFT)
 #define NR_STANDING	600
 #define MOST_AREAS	(NR_STANDING + NR_THREADS * NR_ROUNDS)
 
@@ -124,6 +126,7 @@ static struct vmap_area *standing[NR_STANDING];		/* numbers 0 to NR_STANDING - 1
  * struct walk - one walk, in parts
  * @nr: of the walk, from 1 on
  * @seen: by area: the last walk that came to it
+ * @seen_lazy: by page: the last walk that saw it lazy
  * @nr_standing: areas that stay and were come to
  * @at: where the last of these ends
  * @next: where the next part of the walk begins
@@ -132,6 +135,7 @@ static struct vmap_area *standing[NR_STANDING];		/* numbers 0 to NR_STANDING - 1
 struct walk {
 	unsigned int nr;
 	unsigned int *seen;
+	unsigned int *seen_lazy;
 	unsigned int nr_standing;
 	unsigned long at;
 	unsigned long next;
@@ -154,6 +158,17 @@ static int see_area(struct vmap_area *va, void *data)
 	return walk->pauses && !sim_below(100);
 }
 
+static void see_lazy(unsigned long start, unsigned long end, void *data)
+{
+	unsigned long page = (start - VMALLOC_START) >> PAGE_SHIFT;
+	struct walk *walk = data;
+
+	for (; start < end; start += PAGE_SIZE, page++) {
+		EXPECT(page < MOST_PAGES && walk->seen_lazy[page] != walk->nr);
+		walk->seen_lazy[page] = walk->nr;
+	}
+}
+
 static unsigned int nr_standing_behind(unsigned long addr)
 {
 	unsigned int i, nr = 0;
@@ -166,7 +181,10 @@ static unsigned int nr_standing_behind(unsigned long addr)
 /* What was there all the time is come to, in order, and nothing is twice. */
 static void *walk_all(void *data)
 {
-	struct walk walk = { .seen = calloc(MOST_AREAS, sizeof(*walk.seen)) };
+	struct walk walk = {
+		.seen = calloc(MOST_AREAS, sizeof(*walk.seen)),
+		.seen_lazy = calloc(MOST_PAGES, sizeof(*walk.seen_lazy)),
+	};
 	unsigned long start;
 
 	shim_task.cpu = (unsigned long)data;
@@ -182,8 +200,10 @@ static void *walk_all(void *data)
 		while (vmap_space_walk(walk.next, see_area, &walk))
 			;
 		EXPECT_EQ(walk.nr_standing, nr_standing_behind(start));
+		vmap_space_walk_lazy(see_lazy, &walk);
 	}
 	free(walk.seen);
+	free(walk.seen_lazy);
 	return NULL;
 }
 
@@ -232,5 +252,5 @@ TEST(threads_ranges_only)
 
 TEST(threads_walk)
 {
-	run_threads(NR_THREADS, 0x1000000000UL, NR_STANDING);
+	run_threads(NR_THREADS, WALK_WINDOW, NR_STANDING);
 }
