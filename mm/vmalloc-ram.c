@@ -66,6 +66,8 @@
 #define VMAP_RAM_BLOCK_BYTES	(VMAP_RAM_BLOCK_PAGES * PAGE_SIZE)
 /* Blocks of its queue that a request looks at before it gets a new one. */
 #define VMAP_RAM_TRIES		4
+/* Blocks that are looked at in one RCU section. */
+#define VMAP_RAM_BATCH		32
 
 struct vmap_ram_queue {
 	spinlock_t lock;		/* protects what is marked Q */
@@ -360,18 +362,36 @@ static void vmap_ram_collect(struct vmap_ram_block *block, bool all_idle,
 	block->stale_end = 0;
 }
 
+/* The next few blocks from *index on, which is moved on; false if these were all. */
+static bool vmap_ram_collect_some(unsigned long *index, bool all_idle,
+				  struct list_head *retired, struct vmap_ram_stale *stale)
+{
+	unsigned int left = VMAP_RAM_BATCH;
+	struct vmap_ram_block *block;
+	unsigned long at;
+
+	guard(rcu)();
+	xa_for_each_start(&vmap_ram_blocks, at, block, *index) {
+		vmap_ram_collect(block, all_idle, retired, stale);
+		if (!--left)
+			break;
+	}
+	*index = at + 1;
+	return block;
+}
+
 static void vmap_ram_collect_all(bool all_idle, struct vmap_ram_stale *stale)
 {
 	struct vmap_ram_block *block, *next;
-	unsigned long index;
+	unsigned long index = 0;
 	LIST_HEAD(retired);
 
-	scoped_guard(rcu) {
-		xa_for_each(&vmap_ram_blocks, index, block)
-			vmap_ram_collect(block, all_idle, &retired, stale);
-	}
-	list_for_each_entry_safe(block, next, &retired, node)
+	while (vmap_ram_collect_some(&index, all_idle, &retired, stale))
+		cond_resched();
+	list_for_each_entry_safe(block, next, &retired, node) {
 		vmap_ram_retire(block);
+		cond_resched();
+	}
 }
 
 /**

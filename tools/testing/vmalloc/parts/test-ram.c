@@ -90,12 +90,40 @@ static void check_all(void)
 	assert(shown >> PAGE_SHIFT == counted - own);
 }
 
+#define NR_BLOCKS	100
+
+/* However many blocks there are, others get the CPU after some, and all are looked at. */
+static void test_batches(void)
+{
+	const unsigned int nr_pieces = NR_BLOCKS * (VMAP_RAM_BLOCK_PAGES / VMAP_RAM_MAX_PAGES);
+	unsigned int i;
+
+	shim_cpu = 0;
+	for (i = 0; i < nr_pieces; i++) {
+		live[i].p = vm_map_ram(NULL, VMAP_RAM_MAX_PAGES, -1);
+		live[i].nr = VMAP_RAM_MAX_PAGES;
+		assert(live[i].p);
+	}
+	nr_live = nr_pieces;
+	assert(space_nr_areas >= NR_BLOCKS);
+	for (i = 0; i < NR_BLOCKS; i++)
+		step_unmap();
+	shim_most_rcu_locks = 0;
+	step_flush();
+	assert(shim_most_rcu_locks && shim_most_rcu_locks < NR_BLOCKS / 2);
+	while (nr_live)
+		step_unmap();
+	space_make_room();
+	assert(!space_nr_areas);
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int i, grow;
 
 	srand(argc > 1 ? atoi(argv[1]) : 1);
 	vmap_ram_init();
+	test_batches();
 	for (i = 0; i < 100000; i++) {
 		shim_cpu = rand() % SHIM_NR_CPUS;
 		grow = i / 20000 % 2 ? 60 : 40;

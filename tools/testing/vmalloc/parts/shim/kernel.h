@@ -194,6 +194,8 @@ typedef struct { int unused; } seqcount_spinlock_t;
 struct mutex { int held; };
 
 static int shim_nr_spinlocks;
+/* Locks taken in this RCU section, and the most in any. */
+static int shim_nr_rcu_locks, shim_most_rcu_locks;
 
 static inline void spin_lock_init(spinlock_t *lock)
 {
@@ -205,6 +207,7 @@ static inline spinlock_t *shim_lock_spinlock(spinlock_t *lock)
 	assert(!lock->held);
 	lock->held = 1;
 	shim_nr_spinlocks++;
+	shim_nr_rcu_locks++;
 	return lock;
 }
 
@@ -229,11 +232,13 @@ static inline void shim_unlock_mutex(struct mutex **mutex)
 
 static inline int shim_lock_rcu(void)
 {
+	shim_nr_rcu_locks = 0;
 	return 0;
 }
 
 static inline void shim_unlock_rcu(int *unused)
 {
+	shim_most_rcu_locks = max(shim_most_rcu_locks, shim_nr_rcu_locks);
 }
 
 typedef spinlock_t *shim_spinlock_guard;

@@ -36,9 +36,15 @@ struct xarray {
 };
 #define DEFINE_XARRAY(name)	struct xarray name
 #define xa_err(p)		((p) == ERR_PTR(-ENOMEM) ? -ENOMEM : 0)
-#define xa_for_each(xa, index, p)					\
-	for ((index) = 0; (index) < XA_SLOTS; (index)++)		\
-		if (((p) = (xa)->slot[index]))
+#define xa_for_each_start(xa, index, p, start)				\
+	for ((index) = (start); ((p) = shim_xa_find(xa, &(index))); (index)++)
+
+static void *shim_xa_find(struct xarray *xa, unsigned long *index)
+{
+	while (*index < XA_SLOTS && !xa->slot[*index])
+		++*index;
+	return *index < XA_SLOTS ? xa->slot[*index] : NULL;
+}
 
 static void *xa_store(struct xarray *xa, unsigned long index, void *p, gfp_t gfp)
 {
