@@ -586,12 +586,15 @@ static void vmalloc_undo(struct vm_struct *vm, bool may_block)
 static void *vmalloc_try(struct vmalloc_request *req, unsigned int shift,
 			 kasan_vmalloc_flags_t kasan_flags)
 {
+	/* There may never be a place for large leaves: small pages are tried instead. */
+	const bool again = req->gfp.nofail && shift == PAGE_SHIFT;
 	struct vm_struct *vm;
 
 	while (!(vm = vmalloc_get_area(req, shift))) {
-		vmalloc_warn(req, req->gfp.nofail ? "no address space yet, trying again" :
-						    "no address space, or no vm_struct");
-		if (!req->gfp.nofail)
+		if (shift == PAGE_SHIFT)
+			vmalloc_warn(req, again ? "no address space yet, trying again" :
+						  "no address space, or no vm_struct");
+		if (!again)
 			return NULL;
 		schedule_timeout_uninterruptible(1);
 	}

@@ -142,6 +142,76 @@ static unsigned int test_failures(unsigned long flags)
 	return nr_failed;
 }
 
+#define NR_IN_A_ROW	5
+
+/* The same with several failures in a row, from each on; returns the most sleeps. */
+static unsigned int fail_in_a_row(unsigned long nr, const struct mask *mask,
+				  unsigned long flags)
+{
+	unsigned int n, most_sleeps = 0;
+	bool over = false;
+	void *p;
+
+	for (n = 1; !over; n += 1 + n / 20) {
+		record_start();
+		shim_fail_in = n;
+		shim_fail_more = NR_IN_A_ROW - 1;
+		p = allocate(nr, mask, flags);
+		over = shim_fail_more == NR_IN_A_ROW - 1;
+		shim_fail_in = 0;
+		shim_fail_more = 0;
+		assert(p);
+		check_area(p, nr, flags);
+		most_sleeps = max(most_sleeps, record.nr_sleeps);
+		vfree(p);
+		settle();
+	}
+	return most_sleeps;
+}
+
+/* __GFP_NOFAIL tries as often as it takes: for address space as for page tables. */
+static void test_nofail(unsigned long flags)
+{
+	unsigned int i, j, nr, most = 0;
+
+	for (i = 0; i < ARRAY_SIZE(masks); i++) {
+		if (!(masks[i].gfp & __GFP_NOFAIL) || !gfpflags_allow_blocking(masks[i].gfp))
+			continue;
+		for (j = 0; j < ARRAY_SIZE(page_counts); j++) {
+			nr = fail_in_a_row(page_counts[j], &masks[i], flags);
+			assert(nr > 1);
+			most = max(most, nr);
+		}
+	}
+	assert(most == NR_IN_A_ROW);
+}
+
+/*
+ *	PMD_SIZE	     2 * PMD_SIZE	   3 * PMD_SIZE
+ *	|.xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...|
+ *
+ * The window has room for a large leaf, but none where such a leaf can be.
+ */
+static void test_no_place_for_leaf(void)
+{
+	static const gfp_t gfps[] = { GFP_KERNEL | __GFP_NOFAIL, GFP_KERNEL, GFP_NOWAIT };
+	const unsigned long start = ALIGN(VMALLOC_START, PMD_SIZE) + PAGE_SIZE;
+	const unsigned long end = start + 2 * PMD_SIZE - 4 * PAGE_SIZE;
+	unsigned int i;
+	void *p;
+
+	for (i = 0; i < ARRAY_SIZE(gfps); i++) {
+		record_start();
+		p = __vmalloc_node_range_noprof(PMD_SIZE, 1, start, end, gfps[i], PAGE_KERNEL,
+						VM_ALLOW_HUGE_VMAP, NUMA_NO_NODE, NULL);
+		assert(p && !record.nr_sleeps);
+		assert(!vm_page_order(find_vm_area(p)));
+		check_area(p, PMD_SIZE >> PAGE_SHIFT, VM_ALLOW_HUGE_VMAP);
+		vfree(p);
+		settle();
+	}
+}
+
 static void test_vrealloc(void)
 {
 	unsigned long size = 0, new_size, i;
@@ -240,6 +310,9 @@ int main(int argc, char **argv)
 	test_masks(0);
 	test_masks(VM_ALLOW_HUGE_VMAP);
 	nr_failed = test_failures(0) + test_failures(VM_ALLOW_HUGE_VMAP);
+	test_nofail(0);
+	test_nofail(VM_ALLOW_HUGE_VMAP);
+	test_no_place_for_leaf();
 	test_vrealloc();
 	test_areas();
 	test_wrap(0);

@@ -268,13 +268,19 @@ typedef int shim_rcu_guard;
 
 static unsigned int shim_cpu __attribute__((unused));
 
-/* ---- failures: the n-th from now fails ------------------------------------------ */
+/* ---- failures: the n-th from now fails, and so many more after it ---------------- */
 
-static int shim_fail_in;
+static int shim_fail_in, shim_fail_more;
 
 static inline bool shim_fails(void)
 {
-	return shim_fail_in && !--shim_fail_in;
+	if (!shim_fail_in || --shim_fail_in)
+		return false;
+	if (shim_fail_more) {
+		shim_fail_more--;
+		shim_fail_in = 1;
+	}
+	return true;
 }
 
 /* ---- vmalloc.h -------------------------------------------------------------------- */
