@@ -493,3 +493,41 @@ TEST(segment_walk_without_ranges_lock)
 	model_free_all();
 	world_shutdown();
 }
+
+static void use_small_areas(void)
+{
+	unsigned long nr_pages = sim_below(4) ? sim_between(1, 8) : sim_between(200, 400);
+	unsigned int nr_left = UINT_MAX;
+	unsigned long addr = model_alloc_pages(nr_pages, BIT(sim_below(3)))->va_start;
+
+	EXPECT(vmap_space_find(addr + nr_pages * PAGE_SIZE - 1));
+	EXPECT(!vmap_space_find(addr + 600 * PAGE_SIZE));
+	nr_left = 1;
+	EXPECT_EQ(vmap_space_walk(addr, see_some, &nr_left), 1);
+	model_free(addr, sim_below(2));
+}
+
+/* Only for another segment, and when one goes, small areas take the lock that all share. */
+TEST(segment_needs_no_ranges_lock)
+{
+	unsigned long nr_taken, i;
+
+	world_boot(1, 64 * GIB * (PAGE_SIZE >> 12));
+	model_alloc_pages(1, 1);
+	model_alloc_pages(200, 1);
+	nr_taken = vmap_ranges.lock.nr_taken;
+	for (i = 0; i < 10; i++) {
+		use_small_areas();
+		vmap_space_purge(ULONG_MAX, 0, false);
+	}
+	EXPECT_EQ(vmap_ranges.lock.nr_taken, nr_taken);
+	for (i = 0; i < VMAP_SEGMENT_GRANULES; i++)
+		model_alloc_pages(1, 1);
+	EXPECT_EQ(vmap_ranges.lock.nr_taken, nr_taken + 1);
+	model_free_all();
+	EXPECT_EQ(vmap_ranges.lock.nr_taken, nr_taken + 1);
+	/* The segment is taken out, and its range becomes free. */
+	vmap_space_purge(ULONG_MAX, 0, false);
+	EXPECT_EQ(vmap_ranges.lock.nr_taken, nr_taken + 3);
+	world_shutdown();
+}

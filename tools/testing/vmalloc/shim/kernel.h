@@ -16,7 +16,7 @@
 
 /* ---- words that the percpu tests do not use ---------------------------------- */
 
-#define __SPIN_LOCK_UNLOCKED(name) { PTHREAD_MUTEX_INITIALIZER, NULL }
+#define __SPIN_LOCK_UNLOCKED(name) { PTHREAD_MUTEX_INITIALIZER, NULL, 0 }
 #define might_alloc(gfp)	do { if (gfpflags_allow_blocking(gfp)) might_sleep(); } while (0)
 #define rcu_dereference_raw(p)	data_race(__atomic_load_n(&(p), __ATOMIC_ACQUIRE))
 #define rcu_assign_pointer(p, v) __atomic_store_n(&(p), v, __ATOMIC_RELEASE)
@@ -136,9 +136,16 @@ struct shim_task {
 
 extern __thread struct shim_task shim_task;
 
+/**
+ * struct spinlock - a lock
+ * @mutex: what it is here
+ * @holder: who has it, or NULL
+ * @nr_taken: how often it was taken, where tests run
+ */
 typedef struct spinlock {
 	pthread_mutex_t mutex;
 	struct shim_task *holder;
+	unsigned long nr_taken;
 } spinlock_t;
 
 struct mutex {
