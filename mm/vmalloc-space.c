@@ -253,7 +253,7 @@ static bool walk_step(struct vmap_walk *walk)
  * @fn: called with a spinlock held, so it must not sleep; not 0 ends the walk
  * @data: for @fn
  *
- * Areas that come or go meanwhile may be missed.
+ * May sleep, but not where @fn is called. Areas that come or go meanwhile may be missed.
  *
  * Return: what @fn returned last, or 0
  */
@@ -264,7 +264,7 @@ int vmap_space_walk(unsigned long addr, vmap_area_fn fn, void *data)
 	if (unlikely(!vmap_initialized))
 		return 0;
 	while (walk_step(&walk))
-		;
+		cond_resched();
 	return walk.ret;
 }
 

@@ -466,30 +466,46 @@ static int see_some(struct vmap_area *va, void *data)
 	return !--*nr_left;
 }
 
-/*
- * Walks need no lock that all CPUs share, within a segment and to the one behind it.  Here
- * somebody has it.
- */
+/* Walks need no lock that all CPUs share, within a segment and to the one behind it. */
 TEST(segment_walk_without_ranges_lock)
 {
-	unsigned long nr = VMAP_SEGMENT_GRANULES, first, nr_taken;
+	unsigned long nr = VMAP_SEGMENT_GRANULES, first, nr_taken, nr_shared;
 	unsigned int nr_left = nr + nr / 4, i;
 
 	world_boot(1, 64 * GIB * (PAGE_SIZE >> 12));
 	first = model_alloc_pages(1, 1)->va_start;
 	for (i = 1; i < nr_left; i++)
 		model_alloc_pages(1, 1);
-	spin_lock(&vmap_ranges.lock);
 	nr_taken = shim_task.nr_taken;
+	nr_shared = vmap_ranges.lock.nr_taken;
 	EXPECT_EQ(vmap_space_walk(first, see_some, &nr_left), 1);
 	EXPECT_EQ(shim_task.nr_taken - nr_taken, 2);
-	spin_unlock(&vmap_ranges.lock);
+	EXPECT_EQ(vmap_ranges.lock.nr_taken, nr_shared);
 	/* Each segment is one hold of its node's lock. */
 	nr_left = UINT_MAX;
 	sim.most_steps = 0;
 	EXPECT_EQ(vmap_space_walk(0, see_some, &nr_left), 0);
 	EXPECT_EQ(UINT_MAX - nr_left, nr + nr / 4);
 	EXPECT(sim.most_steps && sim.most_steps <= nr);
+	model_free_all();
+	world_shutdown();
+}
+
+/* Nor does a walk keep the CPU for itself, however many segments and ranges there are. */
+TEST(segment_walk_lets_others_run)
+{
+	unsigned int nr_left = UINT_MAX, i;
+
+	world_boot(1, 64 * GIB * (PAGE_SIZE >> 12));
+	for (i = 0; i < 400; i++)
+		model_alloc_pages(VMAP_SEGMENT_GRANULES / 4, 1);
+	for (i = 0; i < 100; i++)
+		model_alloc_pages(VMAP_SEGMENT_GRANULES * 4 + 1, 1);
+	cond_resched();
+	sim.most_works = 0;
+	EXPECT_EQ(vmap_space_walk(0, see_some, &nr_left), 0);
+	EXPECT_EQ(UINT_MAX - nr_left, 500);
+	EXPECT(sim.most_works && sim.most_works < 4);
 	model_free_all();
 	world_shutdown();
 }
