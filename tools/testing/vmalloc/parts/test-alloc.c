@@ -116,7 +116,7 @@ static unsigned int fail_each(unsigned long nr, const struct mask *mask, unsigne
 	bool over = false;
 	void *p;
 
-	for (n = 1; !over; n += 1 + n / 20) {
+	for (n = 1; !over; n++) {
 		record_start();
 		shim_fail_in = n;
 		p = allocate(nr, mask, flags);
@@ -130,6 +130,69 @@ static unsigned int fail_each(unsigned long nr, const struct mask *mask, unsigne
 		settle();
 	}
 	return nr_failed;
+}
+
+/* When it fails, pages and their array are still the caller's, with either flag. */
+static unsigned int fail_each_vmap(unsigned int nr, unsigned long flags)
+{
+	struct page **pages = kmalloc_node_noprof(nr * sizeof(*pages), GFP_KERNEL, 0);
+	unsigned int n, i, nr_failed = 0;
+	bool over = false;
+	void *p = NULL;
+
+	for (i = 0; i < nr; i++)
+		pages[i] = alloc_pages_noprof(GFP_KERNEL, 0);
+	for (n = 1; !over; n++) {
+		shim_fail_in = n;
+		p = vmap(pages, nr, flags, PAGE_KERNEL);
+		over = shim_fail_in;
+		shim_fail_in = 0;
+		nr_failed += !p;
+		assert(!p == !over && shim_nr_pages == nr);
+		if (!over)
+			assert(shim_nr_objects == 1);
+	}
+	assert(find_vm_area(p)->flags == flags);
+	vfree(p);
+	if (!(flags & VM_MAP_PUT_PAGES)) {
+		free_pages_bulk(pages, nr);
+		kfree(pages);
+	}
+	settle();
+	return nr_failed;
+}
+
+static unsigned int fail_each_area(unsigned long flags)
+{
+	struct vm_struct *vm = NULL;
+	unsigned int n, nr_failed = 0;
+	bool over = false;
+
+	for (n = 1; !over; n++) {
+		shim_fail_in = n;
+		vm = get_vm_area(3 * PAGE_SIZE, flags);
+		over = shim_fail_in;
+		shim_fail_in = 0;
+		nr_failed += !vm;
+		assert(!vm == !over);
+		if (!vm)
+			settle();
+	}
+	free_vm_area(vm);
+	settle();
+	return nr_failed;
+}
+
+static void test_area_failures(void)
+{
+	/* The vm_struct, its place, and each page. */
+	assert(fail_each_vmap(1, VM_MAP) == 3);
+	assert(fail_each_vmap(40, VM_MAP) == 42);
+	assert(fail_each_vmap(40, VM_MAP | VM_MAP_PUT_PAGES) == 42);
+	assert(fail_each_vmap(200, VM_MAP) == 202);
+	assert(fail_each_area(VM_IOREMAP) == 2);
+	assert(fail_each_area(VM_ALLOC) == 2);
+	assert(fail_each_area(VM_SPARSE) == 2);
 }
 
 static unsigned int test_failures(unsigned long flags)
@@ -315,10 +378,11 @@ int main(int argc, char **argv)
 	test_no_place_for_leaf();
 	test_vrealloc();
 	test_areas();
+	test_area_failures();
 	test_wrap(0);
 	test_wrap(VM_ALLOW_HUGE_VMAP);
 	test_unknown_gfp();
 	printf("alloc: %zu masks, %u requests failed\n", ARRAY_SIZE(masks), nr_failed);
-	assert(nr_failed > 100);
+	assert(nr_failed > 20000);
 	return 0;
 }
