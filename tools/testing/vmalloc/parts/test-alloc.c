@@ -4,7 +4,9 @@
  *
  * Each kind of request is made with each mask: no part of it may have a bit that
  * the mask forbids.  Then each thing that can fail fails in its turn: nothing may
- * be left behind, and __GFP_NOFAIL must not fail.
+ * be left behind, and __GFP_NOFAIL must not fail.  What is mapped is told to
+ * flush_cache_vmap(), and permissions are reset in the order that leaves no TLB
+ * with an entry of a free page.
  */
 #define _GNU_SOURCE
 #include "shim/memory.h"
@@ -74,6 +76,7 @@ static void check_record(const struct mask *mask)
 	assert((record.all & mask->gfp & (__GFP_NORETRY | __GFP_RETRY_MAYFAIL)) ==
 	       (mask->gfp & (__GFP_NORETRY | __GFP_RETRY_MAYFAIL)));
 	assert(record.table_scope == mask->tables);
+	assert(!record.cache_unflushed);
 	assert(shim_scope == SCOPE_NONE);
 }
 
@@ -341,6 +344,11 @@ static void test_areas(void)
 	assert(p && find_vm_area(p)->nr_pages == 2);
 	vfree(p);
 
+	record_start();
+	p = vmap_pfn((unsigned long[]){ 7, 9, 8 }, 3, PAGE_KERNEL);
+	assert(p && find_vm_area(p)->flags == VM_IOREMAP && !record.cache_unflushed);
+	vunmap(p);
+
 	p = vmalloc_noprof(5 * PAGE_SIZE);
 	vfree_atomic(p);
 	assert(find_vm_area(p));
@@ -352,6 +360,35 @@ static void test_areas(void)
 	assert(shim_warnings == 3);
 	shim_warnings = 0;
 	settle();
+}
+
+/* As modules have it: what was executable may be in no TLB when its pages are free. */
+static void test_permissions(void)
+{
+	unsigned int i, j, nr_direct;
+	struct vm_struct *vm;
+	void *p;
+
+	for (i = 0; i < ARRAY_SIZE(page_counts); i++) {
+		p = allocate(page_counts[i], &masks[0], 0);
+		vfree(p);
+		assert(!shim_nr_alias_flushes && !shim_nr_reset);
+
+		p = allocate(page_counts[i], &masks[0], 0);
+		vm = find_vm_area(p);
+		vm->flags |= VM_FLUSH_RESET_PERMS;
+		nr_direct = 0;
+		for (j = 0; j < vm->nr_pages; j++)
+			nr_direct += !!page_address(vm->pages[j]);
+		/* No page of it leaves before that. */
+		assert(vrealloc_node_align_noprof(p, 1, 1, GFP_KERNEL, NUMA_NO_NODE) == p);
+		assert(vm->nr_pages == page_counts[i]);
+		vfree(p);
+		assert(shim_nr_alias_flushes == 1 && shim_nr_reset == nr_direct);
+		shim_nr_alias_flushes = 0;
+		shim_nr_reset = 0;
+		settle();
+	}
 }
 
 /* With more memory than address space, the size may wrap around when it is rounded up. */
@@ -379,6 +416,7 @@ int main(int argc, char **argv)
 	test_vrealloc();
 	test_areas();
 	test_area_failures();
+	test_permissions();
 	test_wrap(0);
 	test_wrap(VM_ALLOW_HUGE_VMAP);
 	test_unknown_gfp();

@@ -9,7 +9,8 @@
  * leaf, ptdump holds its lock, or something is mapped already.  Some of them are areas
  * of a segment, which is as large as a table and remembers it; where another range
  * covers all of that, the segment is another.  An array says what every page must be,
- * as vmalloc_to_page() sees it.
+ * as vmalloc_to_page() sees it.  The architecture is told of each entry that is written,
+ * of each before it is cleared, and of new tables that all processes have to share.
  */
 #include "shim/tables.h"
 #include "vmalloc-internal.h"
@@ -127,12 +128,16 @@ static int map_range(const struct range *range, unsigned int order)
 	const unsigned long start = addr_of(range->first);
 	const unsigned long end = addr_of(range->first + range->nr);
 	struct vmap_area va;
+	int err;
 
 	if (range->kind == AREA) {
 		va = area_of(range);
 		nr_by_table += !!segments[range->first / ENTRIES].table;
 		choose_pages(range, 0);
-		return vmap_map_area(&va, end, PAGE_KERNEL, pages, PAGE_SHIFT, 0);
+		err = vmap_map_area(&va, end, PAGE_KERNEL, pages, PAGE_SHIFT, 0);
+		/* Its caller does that. */
+		flush_cache_vmap(start, end);
+		return err;
 	}
 	if (range->nr >= ENTRIES)
 		forget_segments(range);
@@ -145,6 +150,7 @@ static int map_range(const struct range *range, unsigned int order)
 static void unmap(unsigned long first, unsigned long nr)
 {
 	vunmap_range(addr_of(first), addr_of(first + nr));
+	shim_check_told();
 }
 
 static void unmap_range(const struct range *range)
@@ -157,6 +163,7 @@ static void unmap_range(const struct range *range)
 	}
 	va = area_of(range);
 	vmap_unmap_area(&va, addr_of(range->first + range->nr));
+	shim_check_told();
 }
 
 /* Of a range that met another's, only what lies before that was mapped. */
@@ -201,6 +208,7 @@ static void step_map(void)
 	shim_fail_in = clear && rand() % 6 == 0 ? 1 + rand() % 4 : 0;
 	err = map_range(&range, order);
 	shim_fail_in = 0;
+	shim_check_told();
 	if (!clear) {
 		assert(err && shim_warnings > warnings);
 		undo_collision(&range);
@@ -255,5 +263,7 @@ int main(int argc, char **argv)
 	       nr_mapped, nr_by_table, nr_failed, nr_collisions);
 	assert(nr_mapped > 5000 && nr_failed > 100 && nr_collisions > 50);
 	assert(nr_by_table > 500);
+	assert(shim_nr_syncs > 20 && shim_nr_syncs < nr_mapped / 10);
+	assert(shim_nr_vmap_flushes > nr_mapped && shim_nr_vunmap_flushes >= nr_mapped);
 	return 0;
 }

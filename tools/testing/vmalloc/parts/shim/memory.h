@@ -88,6 +88,7 @@ static struct {
 	unsigned int nr;
 	enum shim_scope table_scope;
 	unsigned int nr_sleeps;
+	bool cache_unflushed;	/* mapped, and flush_cache_vmap() has not been told */
 } record;
 
 static void record_start(void)
@@ -168,11 +169,15 @@ static void kvfree(const void *object)
 #define NUMA_NO_NODE	(-1)
 #define NR_PAGES	16384
 
+/* Of its entry in the direct map. */
+enum shim_direct { DIRECT_DEFAULT, DIRECT_INVALID, DIRECT_FLUSHED };
+
 struct page {
 	unsigned long memcg_data;
 	int node;
 	bool used;
 	bool zeroed;
+	enum shim_direct direct;
 };
 
 static struct page mem_map[NR_PAGES];
@@ -181,7 +186,9 @@ static long shim_nr_vmalloc[2][3];	/* NR_VMALLOC by node and cgroup */
 
 #define page_to_nid(page)	((page)->node)
 #define page_to_pfn(page)	((unsigned long)((page) - mem_map))
-#define page_address(page)	((void *)((page_to_pfn(page) + 1) << PAGE_SHIFT))
+/* One of 16 is in high memory. */
+#define page_address(page)	((void *)(page_to_pfn(page) % 16 == 5 ? 0 :	\
+					  (page_to_pfn(page) + 1) << PAGE_SHIFT))
 static unsigned long shim_totalram = 8192;
 #define totalram_pages()	shim_totalram
 #define split_page(page, order)	((void)0)
@@ -242,7 +249,7 @@ static unsigned long alloc_pages_bulk_node_noprof(gfp_t gfp, int node, unsigned 
 static void free_pages_bulk(struct page **pages, unsigned long nr)
 {
 	while (nr--) {
-		assert(pages[nr]->used);
+		assert(pages[nr]->used && pages[nr]->direct == DIRECT_DEFAULT);
 		pages[nr]->used = false;
 		shim_nr_pages--;
 	}
@@ -251,6 +258,45 @@ static void free_pages_bulk(struct page **pages, unsigned long nr)
 static void __free_page(struct page *page)
 {
 	free_pages_bulk(&page, 1);
+}
+
+/* ---- permissions: the direct map's entries go, are flushed, come back ------------------ */
+
+static unsigned int shim_nr_reset, shim_nr_alias_flushes;
+
+static int set_direct_map_invalid_noflush(struct page *page)
+{
+	assert(page_address(page) && page->used && page->direct == DIRECT_DEFAULT);
+	page->direct = DIRECT_INVALID;
+	return 0;
+}
+
+static int set_direct_map_default_noflush(struct page *page)
+{
+	assert(page->direct == DIRECT_FLUSHED);
+	page->direct = DIRECT_DEFAULT;
+	shim_nr_reset++;
+	return 0;
+}
+
+static void space_make_room(void);
+
+static void vmap_flush_aliases(unsigned long start, unsigned long end)
+{
+	unsigned long i, addr;
+
+	shim_nr_alias_flushes++;
+	for (i = 0; i < NR_PAGES; i++) {
+		if (mem_map[i].direct != DIRECT_INVALID)
+			continue;
+		addr = (unsigned long)page_address(&mem_map[i]);
+		assert(start <= addr && addr + PAGE_SIZE <= end);
+		mem_map[i].direct = DIRECT_FLUSHED;
+	}
+	/* What was unmapped lazily goes with it. */
+	space_make_room();
+	for (i = 0; i < SPACE_PAGES; i++)
+		assert(!space_stale[i]);
 }
 
 /* ---- work items, lists of them -------------------------------------------------------- */
@@ -326,7 +372,6 @@ struct vm_area_struct {
 #define pfn_pte(pfn, prot)		((pte_t){ pfn })
 #define pfn_valid(pfn)			false
 #define set_pte_at(mm, addr, pte, v)	((void)0)
-#define apply_to_page_range(mm, addr, bytes, fn, data) space_map(addr, (addr) + (bytes))
 #define vm_insert_page(vma, addr, page)	0
 #define vmalloc_to_page(p)		(&mem_map[0])
 #define vm_flags_set(vma, flags)	((void)0)
@@ -337,7 +382,7 @@ struct vm_area_struct {
 #define arch_vmap_pte_supported_shift(bytes) PAGE_SHIFT
 #define arch_vmap_pgprot_tagged(prot)	(prot)
 #define get_count_order_long(n)		((n) > 1 ? ilog2((n) - 1) + 1 : 0)
-#define flush_cache_vmap(start, end)	((void)0)
+#define flush_cache_vmap(start, end)	(record.cache_unflushed = false)
 #define KASAN_VMALLOC_VM_ALLOC		2
 #define KASAN_VMALLOC_PROT_NORMAL	4
 #define KASAN_VMALLOC_INIT		1
@@ -356,8 +401,6 @@ struct vm_area_struct {
 #define kmemleak_vmalloc(vm, bytes, gfp) ((void)0)
 #define want_init_on_free()		false
 #define want_init_on_alloc(gfp)		true
-#define set_direct_map_invalid_noflush	NULL
-#define set_direct_map_default_noflush	NULL
 
 void *__vmalloc_node_noprof(unsigned long size, unsigned long align, gfp_t gfp_mask,
 			    int node, const void *caller);
@@ -386,6 +429,7 @@ static int vmap_pages_range_noflush(unsigned long start, unsigned long end, pgpr
 	unsigned long addr;
 
 	record.table_scope = shim_scope;
+	record.cache_unflushed = true;
 	for (addr = start; addr < end; addr += PAGE_SIZE)
 		memset((void *)addr, (*pages++)->zeroed ? 0 : 0x5a, PAGE_SIZE);
 	return space_map(start, end);
@@ -399,11 +443,25 @@ static int vmap_map_area(const struct vmap_area *va, unsigned long end, pgprot_t
 
 #define vmap_pages_range(start, end, prot, pages, shift) space_map(start, end)
 
-void vmap_ram_purge_fragmented(void)
+static int init_mm;
+
+static int apply_to_page_range(void *mm, unsigned long addr, unsigned long bytes,
+			       int (*fn)(pte_t *pte, unsigned long addr, void *data), void *data)
 {
+	unsigned long at;
+	pte_t pte;
+	int err;
+
+	record.cache_unflushed = true;
+	for (at = addr; at < addr + bytes; at += PAGE_SIZE) {
+		err = fn(&pte, at, data) ?: space_map(at, at + PAGE_SIZE);
+		if (err)
+			return err;
+	}
+	return 0;
 }
 
-static void vmap_flush_aliases(unsigned long start, unsigned long end)
+void vmap_ram_purge_fragmented(void)
 {
 }
 

@@ -68,14 +68,11 @@ static int init_mm;
 #define PGTBL_PUD_MODIFIED	4
 #define PGTBL_PMD_MODIFIED	8
 #define PGTBL_PTE_MODIFIED	16
-#define ARCH_PAGE_TABLE_SYNC_MASK PGTBL_PGD_MODIFIED
-#define arch_sync_kernel_mappings(start, end) ((void)0)
+#define ARCH_PAGE_TABLE_SYNC_MASK (PGTBL_PGD_MODIFIED | PGTBL_P4D_MODIFIED)
 #define lazy_mmu_mode_enable()	((void)0)
 #define lazy_mmu_mode_disable()	((void)0)
 #define mmap_read_trylock(mm)	(rand() % 8 != 0)
 #define mmap_read_unlock(mm)	((void)0)
-#define flush_cache_vmap(start, end)		((void)0)
-#define flush_cache_vunmap(start, end)		((void)0)
 #define flush_tlb_kernel_range(start, end)	((void)0)
 #define kmsan_ioremap_page_range(...)		0
 #define kmsan_vmap_pages_range_noflush(...)	0
@@ -97,6 +94,63 @@ DEFINE_ADDR_END(p4d, P4D_SHIFT)
 DEFINE_ADDR_END(pud, PUD_SHIFT)
 DEFINE_ADDR_END(pmd, PMD_SHIFT)
 
+/* ---- what the architecture is told of ---------------------------------------- */
+
+static bool shim_unsynced[NR_PAGES >> (P4D_SHIFT - PAGE_SHIFT)];	/* by entry of a p4d table */
+static unsigned int shim_nr_syncs;
+/* Written and not in the range of a flush_cache_vmap() yet. */
+static unsigned long shim_unflushed_from = ~0UL, shim_unflushed_to;
+/* Of the last flush_cache_vunmap(): what may be cleared. */
+static unsigned long shim_vunmap_start, shim_vunmap_end;
+static unsigned int shim_nr_vmap_flushes, shim_nr_vunmap_flushes;
+
+static void arch_sync_kernel_mappings(unsigned long start, unsigned long end)
+{
+	unsigned long i;
+
+	shim_nr_syncs++;
+	for (i = (start - BASE) >> P4D_SHIFT; i <= (end - 1 - BASE) >> P4D_SHIFT; i++)
+		shim_unsynced[i] = false;
+}
+
+static void shim_wrote(unsigned long addr, unsigned long bytes)
+{
+	shim_unflushed_from = min(shim_unflushed_from, addr);
+	shim_unflushed_to = max(shim_unflushed_to, addr + bytes);
+}
+
+static void flush_cache_vmap(unsigned long start, unsigned long end)
+{
+	assert(shim_unflushed_from >= start && shim_unflushed_to <= end);
+	shim_unflushed_from = ~0UL;
+	shim_unflushed_to = 0;
+	shim_nr_vmap_flushes++;
+}
+
+static void flush_cache_vunmap(unsigned long start, unsigned long end)
+{
+	shim_vunmap_start = start;
+	shim_vunmap_end = end;
+	shim_nr_vunmap_flushes++;
+}
+
+static void shim_clears(unsigned long addr)
+{
+	assert(addr >= shim_vunmap_start && addr < shim_vunmap_end);
+}
+
+/* After each call from outside: nothing is left that somebody has not been told of. */
+static void shim_check_told(void)
+{
+	unsigned long i;
+
+	for (i = 0; i < ARRAY_SIZE(shim_unsynced); i++)
+		assert(!shim_unsynced[i]);
+	assert(shim_unflushed_from == ~0UL);
+	shim_vunmap_start = 0;
+	shim_vunmap_end = 0;
+}
+
 static pgd_t *pgd_offset_k(unsigned long addr)
 {
 	assert(addr - BASE < NR_PAGES * PAGE_SIZE);
@@ -115,7 +169,7 @@ static unsigned long new_table(void)
 	return (unsigned long)table | PRESENT;
 }
 
-#define DEFINE_LEVEL(up, low, shift)					\
+#define DEFINE_LEVEL(up, UP, low, shift)					\
 static bool up##_none(up##_t e) { return !e.v; }			\
 static bool up##_present(up##_t e) { return e.v; }			\
 static bool up##_leaf(up##_t e) { return KIND(e.v) == LEAF; }		\
@@ -133,14 +187,20 @@ static low##_t *low##_offset(up##_t *e, unsigned long addr)		\
 static low##_t *low##_alloc_track(void *mm, up##_t *e, unsigned long addr, \
 				  pgtbl_mod_mask *modified)		\
 {									\
-	if (!e->v)							\
+	if (!e->v) {							\
 		e->v = new_table();					\
+		if (e->v) {						\
+			*modified |= PGTBL_##UP##_MODIFIED;		\
+			if (PGTBL_##UP##_MODIFIED & ARCH_PAGE_TABLE_SYNC_MASK) \
+				shim_unsynced[(addr - BASE) >> P4D_SHIFT] = true; \
+		}							\
+	}								\
 	return e->v ? low##_offset(e, addr) : NULL;			\
 }
-DEFINE_LEVEL(pgd, p4d, P4D_SHIFT)
-DEFINE_LEVEL(p4d, pud, PUD_SHIFT)
-DEFINE_LEVEL(pud, pmd, PMD_SHIFT)
-DEFINE_LEVEL(pmd, pte, PAGE_SHIFT)
+DEFINE_LEVEL(pgd, PGD, p4d, P4D_SHIFT)
+DEFINE_LEVEL(p4d, P4D, pud, PUD_SHIFT)
+DEFINE_LEVEL(pud, PUD, pmd, PMD_SHIFT)
+DEFINE_LEVEL(pmd, PMD, pte, PAGE_SHIFT)
 #define pte_offset_kernel	pte_offset
 #define pte_index(addr)		(((addr) - BASE) / PAGE_SIZE % ENTRIES)
 #define pte_alloc_kernel_track(pmd, addr, modified) pte_alloc_track(NULL, pmd, addr, modified)
@@ -218,6 +278,7 @@ static bool pmd_free_pte_page(pmd_t *pmd, unsigned long addr)
 
 static void set_ptes(void *mm, unsigned long addr, pte_t *p, pte_t pte, unsigned int nr)
 {
+	shim_wrote(addr, nr * PAGE_SIZE);
 	for (; nr--; pte.v += PAGE_SIZE) {
 		assert(!p->v);
 		*p++ = pte;
@@ -228,6 +289,7 @@ static pte_t ptep_get_and_clear(void *mm, unsigned long addr, pte_t *p)
 {
 	pte_t old = *p;
 
+	shim_clears(addr);
 	p->v = 0;
 	return old;
 }
@@ -257,6 +319,7 @@ static pte_t huge_ptep_get_and_clear(void *mm, unsigned long addr, pte_t *p,
 	pte_t old = *p;
 
 	assert(IS_ALIGNED(addr, GROUP_BYTES) && bytes == GROUP_BYTES);
+	shim_clears(addr);
 	memset(p, 0, 4 * sizeof(*p));
 	return old;
 }
