@@ -2,7 +2,7 @@
 /*
  * vmalloc-validate.c - every invariant of the address space, checked
  *
- * For tests and DEBUG_VM.  The caller makes sure that no purge runs.
+ * For tests and DEBUG_VM.  Others may allocate and free meanwhile.
  */
 #include "vmalloc-internal.h"
 
@@ -144,6 +144,11 @@ static bool check_node_segments(struct vmap_node *vn)
 		seg = vmap_area_segment(rb_area(node));
 		if (seg->node != vn)
 			continue;
+		/* It is being made, and in no bin yet. */
+		if (!seg->nr_busy && !seg->bound) {
+			ok = CHECK(bitmap_full(seg->busy, VMAP_SEGMENT_GRANULES));
+			continue;
+		}
 		nr++;
 		nr_empty[seg->class] += !seg->nr_busy;
 		ok = CHECK(vmap_segment_at(seg->start) == seg) && check_segment(seg);
@@ -174,6 +179,7 @@ static bool check_bins(struct vmap_node *vn)
 /**
  * vmap_space_validate - check every invariant
  *
+ * Context: may sleep.
  * Return: true if all hold; otherwise what does not was warned of
  */
 bool vmap_space_validate(void)
@@ -181,6 +187,8 @@ bool vmap_space_validate(void)
 	struct vmap_node *vn;
 	bool ok = true;
 
+	/* A purge has segments that are neither here nor there. */
+	guard(mutex)(&vmap_purge_lock);
 	for_each_vmap_node(vn) {
 		guard(rcu)();
 		spin_lock(&vn->lock);

@@ -95,7 +95,7 @@ static int count_area(struct vmap_area *va, void *data)
 	return 0;
 }
 
-/* Purges, walks, shrinks, reads statistics until the others are done. */
+/* Purges, walks, shrinks, validates, reads statistics until the others are done. */
 static void *observe(void *data)
 {
 	struct vmap_space_stats stats;
@@ -107,6 +107,9 @@ static void *observe(void *data)
 		vmap_space_walk(0, count_area, &nr);
 		vmap_space_purge(ULONG_MAX, 0, false);
 		vmap_space_read_stats(&stats);
+		/* Segments are made meanwhile, and others filled and emptied. */
+		if (round % 8 == 0)
+			world_check();
 		if (round++ % 4 == 0)
 			sim.shrinker->scan_objects(sim.shrinker, NULL);
 	}
