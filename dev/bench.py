@@ -172,6 +172,18 @@ def floor_of(results, machine, name):
     return min((floor for floor in floors if floor), default=None)
 
 
+# Limits of two threads are for where stock contends: where its second thread, too, finds
+# address space at nearly the pace of the first, in the same run, it does not.
+CONTENDS = 1.5
+
+
+def contends(results):
+    """False if two threads of stock hardly meet on this machine; else, or if unknown, True."""
+    alone, two = (average(name, results.get(("umvm2", name, "stock"), ([], None))[0])
+                  for name in ("space_t1", "space_t2"))
+    return not (alone and two) or two / alone >= CONTENDS
+
+
 def describe(name):
     """The title of a figure; None: not shown."""
     if name.endswith("_failed"):
@@ -196,6 +208,8 @@ def judge(machine, name, row):
     shown = f"{relation} {limit}"
     if value is None:
         return shown, ""
+    if machine == "umvm2" and not row["contends"]:
+        return shown, "stock does not contend"
     holds = value <= bound if relation == "<=" else value >= bound
     if not holds and row["floor"]:
         shown, holds = f"{FLOOR_TIMES} floor", row["ours"] <= FLOOR_TIMES * row["floor"]
@@ -346,6 +360,7 @@ def rows_of(results):
         comparable = stock and ours is not None and row["unit"] != "times"
         row["ratio"] = ours / stock if comparable else None
         row["floor"] = floor_of(results, machine, name)
+        row["contends"] = contends(results)
         row["limit"], row["verdict"] = judge(machine, name, row)
         rows.append(row)
     return rows
