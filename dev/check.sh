@@ -34,7 +34,7 @@ exceptions() {
 		vmalloc-area.c.*AVOID_BUG		# areas that overlap in early boot
 		vmalloc-ram.c.*NR_CPUS			# the size of a bitmap in a struct
 		vmalloc-stats.c.*LOGGING_CONTINUATION	# ends a line of mem_dump_obj()
-		percpu/bench.c.*VOLATILE		# a mark in a trace of memory accesses
+		percpu/lines.c.*(CAMELCASE|VOLATILE|SPACING|MACRO_ARG)	# what clang calls, by macros
 		percpu/fuzz.c.*(CAMELCASE|AVOID_EXTERNS)	# libFuzzer chose the name
 		percpu/test.h.*MACRO_ARG_REUSE		# TEST() pastes a name
 		percpu/world.c.*NR_CPUS			# the size of an array of the shim

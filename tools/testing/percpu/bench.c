@@ -15,9 +15,12 @@
 #define NR_RANDOM	35000
 #define OBJECT_BYTES	64
 
+/* As in lib/test_percpu.c. */
+#define GROUPS		11
+#define GROUP_RUN	16
+#define GROUP_BYTES	(1000 * PAGE_SIZE)
+
 static void __percpu *objects[NR_RANDOM];
-/* Written to before each pair: tells them apart in a trace of memory accesses. */
-static volatile char mark;
 
 /* Nothing is registered here, but world.c and model.c refer to these. */
 void test_register(struct test *test)
@@ -53,10 +56,8 @@ static void run_pairs(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < NR_REPLACED; i++) {
-		mark = 1;
+	for (i = 0; i < NR_REPLACED; i++)
 		free_percpu(__alloc_percpu_gfp(OBJECT_BYTES, 8, GFP_KERNEL));
-	}
 }
 
 /* Its copies are left as they are. */
@@ -116,7 +117,6 @@ static void run_misses(void)
 	unsigned int i;
 
 	for (i = 0; i < NR_REPLACED; i++) {
-		mark = 1;
 		free_percpu(objects[i]);
 		objects[i] = __alloc_percpu_gfp(OBJECT_BYTES, 8, GFP_KERNEL);
 	}
@@ -159,6 +159,55 @@ static void free_all(void)
 
 	for (i = 0; i < ARRAY_SIZE(objects) && objects[i]; i++)
 		free_percpu(objects[i]);
+}
+
+/*
+ * groups: what test_percpu's groups does: 11 groups of objects take turns in allocating, and
+ * then 10 of them go.  How many rows are left?  In "turns" each run of a group's objects is
+ * another CPU's, in "mixed" each object.
+ */
+static unsigned int group_cpu_objects;	/* as many in a row are one CPU's, or 0: all */
+
+static unsigned int rows_settled(void)
+{
+	sim_run_all_work(100);
+	return pcpu_main.nr_rows_in[PCPU_ROW_PRESENT];
+}
+
+static void run_groups(void)
+{
+	unsigned int i, n = 0, before = rows_settled(), full;
+	u64 state = 1;
+	size_t sum = 0;
+
+	while (n < NR_RANDOM && sum < GROUP_BYTES) {
+		size_t bytes = 64 + 8 * random_below(&state, 57);
+
+		if (group_cpu_objects)
+			current->cpu = n / group_cpu_objects % shim_nr_cpus;
+		objects[n++] = __alloc_percpu_gfp(bytes, 8, GFP_KERNEL);
+		sum += bytes;
+		if (!(n % 1000))
+			sim_run_due_work();
+	}
+	full = rows_settled();
+	for (i = 0; i < n; i++) {
+		if (i / GROUP_RUN % GROUPS)
+			free_percpu(objects[i]);
+	}
+	printf("full %u left %u\n", full - before, rows_settled() - before);
+}
+
+static void run_groups_turns(void)
+{
+	group_cpu_objects = GROUP_RUN;
+	run_groups();
+}
+
+static void run_groups_mixed(void)
+{
+	group_cpu_objects = 1;
+	run_groups();
 }
 
 static void live(unsigned int nr)
@@ -212,6 +261,9 @@ static const struct pattern {
 	{ "cold_free", alloc_cold, free_all, NR_COLD, .atom_bytes = SZ_2M },
 	{ "random_alloc", free_all, alloc_random, NR_RANDOM, .atom_bytes = SZ_2M },
 	{ "random_free", alloc_random, free_all, NR_RANDOM, .atom_bytes = SZ_2M },
+	{ "groups", free_all, run_groups, NR_RANDOM, .cache = true },
+	{ "groups_turns", free_all, run_groups_turns, NR_RANDOM, .cache = true },
+	{ "groups_mixed", free_all, run_groups_mixed, NR_RANDOM, .cache = true },
 };
 
 static const struct pattern *find_pattern(const char *name)
@@ -246,7 +298,7 @@ int main(int argc, char **argv)
 	}
 	sim_run_all_work(100);
 	(held ? measure_holds : measure)(pattern->run);
-	if (pattern->run != free_all) {
+	if (pattern->run != free_all && strncmp(pattern->name, "groups", 6)) {
 		for (i = 0; i < (pattern->nr_left ?: pattern->nr_operations); i++)
 			EXPECT(objects[i]);
 	}

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """How the cost of a percpu pair grows with CPUs, live objects and chunks.
 
-    bench.py SIM OUT [PATTERN...]
+    bench.py OUT [PATTERN...]
 
-SIM is out/bench/sim, OUT a folder for bench.csv, bench.svg and the profiles; without
-a PATTERN, all of them.
+OUT is the folder of the builds bench and lines; bench.csv, lines.csv, shared.csv, bench.svg
+and the profiles go to OUT/bench. Without a PATTERN, all of them: seven minutes.
 
 Counts the instructions of mm/percpu*.c and of the bit operations that it calls, with
 valgrind's callgrind, in userspace: good for how figures grow, not for what they are.
@@ -20,12 +20,17 @@ copy and is counted apart.
     bulk    the same by __alloc_percpu_bulk() and free_percpu_bulk()
     cold    28,000 objects of any size up to a quarter page, and freeing them
     random  35,000 of them, with alignments from 2 to 2048
+    lines   cache lines that two and more CPUs write, see bench-lines.c
+    groups  rows that are left when 10 of 11 groups of objects have died, where one CPU
+            allocates them, or several: in turns by runs of a group, or one by one
 
 Of these instructions, "held" are those under a lock, of memset() too: of maps, as no copy is
-zeroed there. Of hit and miss also the cache lines of metadata that a pair reads and writes are counted,
-from a trace of memory accesses by mm/percpu*.c; what the objects' copies, the stack and the
-lock itself take is left out. Threads are not measured here: how they meet differs from run
-to run. Contention is measured on UML, by "make bench" at the top.
+zeroed there. Of hit and miss also the cache lines of metadata that a pair reads and writes are
+counted, from all accesses by mm/percpu*.c; what the objects' copies, the stack and the lock
+itself take is left out. Each CPU reads the offset of each copy, 8 of them in a line that
+nobody writes. For lines, each CPU is a thread, and they take turns. How long threads wait for
+each other is not measured here, as it differs from run to run, and as a line that is another
+CPU's costs what the machine makes it: that is seen on UML, by "make bench" at the top.
 
 Cold and random show what lies behind the caches, which they do without unless CACHE=1 is
 in the environment. The profile of the last run of each is kept:
@@ -39,16 +44,15 @@ from pathlib import Path
 
 CPUS = (1, 4, 16, 64, 256, 1024, 4096)
 LIVE = (0, 1000, 10000, 100000, 1000000)
-TOUCHED = (4, 16, 64)   # with more, the trace of the boot takes minutes
-TRACED = 33             # pairs whose accesses are looked at
-LINE = 64
-LOADED = 0x108000       # where valgrind puts the program
-STACK = 0x1f00000000    # and, above, its stack
+THREADS = (1, 2, 4)     # that take turns
+SIZES = (8, 24, 64, 128, 192, 256, 1024)
+SHARING = ("hit", "ring", "neighbours")
 PAIRS = ("hit", "miss")
 OTHERS = ("uninit", "singles", "bulk")
 REMOTE = ("remote_64", "remote_1024")
 MANY = ("cold", "random")
-ALL = (*PAIRS, "remote", *OTHERS, *MANY)
+GROUPS = ("groups", "groups_turns", "groups_mixed")
+ALL = (*PAIRS, "remote", *OTHERS, *MANY, "lines", "groups")
 
 
 def count(sim, out, pattern, cpus, live, held=False):
@@ -84,56 +88,40 @@ def count(sim, out, pattern, cpus, live, held=False):
     return round(ours / operations), round(zeroing / operations), int(words[-1])
 
 
-def ours_at(sim, base, addresses):
-    """Those of the code addresses that are in mm/percpu*.c or in what it inlines."""
-    wanted = sorted(addresses)
-    files = subprocess.run(["addr2line", "-e", sim], capture_output=True, text=True, check=True,
-                           input="".join(f"{address - base:x}\n" for address in wanted)).stdout
-    return {address for address, file in zip(wanted, files.splitlines())
-            if "/mm/percpu" in file or re.search(r"shim/(bits|list)\.h", file)}
+def run(*command):
+    """What a program prints, {word: number}."""
+    result = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    if result.returncode:
+        sys.exit(f"bench.py: {command} failed:\n{result.stdout}{result.stderr}")
+    return {word: int(number) for word, number in re.findall(r"(\w+) (\d+)", result.stdout)}
 
 
-def lines_of_pair(accesses, ours):
-    """(cache lines that are read, that are written) by our code."""
-    read, written = set(), set()
-    for code, kind, address, size in accesses:
-        if code in ours and address < STACK:
-            lines = range(address // LINE, (address + size - 1) // LINE + 1)
-            (read if kind == "L" else written).update(lines)
-            if kind == "M":
-                read.update(lines)
-    return len(read), len(written)
+def print_touched(sim, out, pairs):
+    """Cache lines of metadata that a pair reads, writes; of all pairs, the median."""
+    print(f"\n{'':14}{'CPUs':>6}{'lines read':>12}{'written':>9}")
+    with open(out / "lines.csv", "w") as table:
+        for pattern, cpus in ((p, c) for p in pairs for c in CPUS[1:]):
+            lines = run(sim, pattern, cpus, 1, 64)
+            print(f"{pattern:14}{cpus:6}{lines['read']:12}{lines['written']:9}", flush=True)
+            print(pattern, cpus, lines["read"], lines["written"], sep=",", file=table)
 
 
-def touched(sim, pattern, cpus):
-    """Cache lines of metadata that a pair reads, writes; of all cached pairs, the median."""
-    symbols = subprocess.run(["nm", sim], capture_output=True, text=True, check=True).stdout
-    mark = LOADED + int(re.search(r"^(\w+) b mark$", symbols, re.M)[1], 16)
-    trace = subprocess.Popen(["valgrind", "--tool=lackey", "--trace-mem=yes", "--log-fd=1",
-                              sim, pattern, str(cpus), "0"], stdout=subprocess.PIPE)
-    # Booting is most of the trace: let a quick tool skip it.
-    begun = subprocess.Popen(["sed", "-n", f"/^ S {mark:08x},1$/,$p"], stdin=trace.stdout,
-                             stdout=subprocess.PIPE, text=True)
-    pairs, code = [], 0
-    for line in begun.stdout:
-        kind, where, _ = re.split(" +", line.strip() + " ", maxsplit=2)
-        address, size = where.split(",")
-        if kind == "I":
-            code = int(address, 16)
-        elif int(address, 16) == mark:
-            if len(pairs) == TRACED:
-                break
-            pairs.append([])
-        else:
-            pairs[-1].append((code, kind, int(address, 16), int(size)))
-    for process in (begun, trace):
-        process.kill()
-        process.wait()
-    if len(pairs) < TRACED:
-        sys.exit(f"bench.py: no trace of {pattern} with {cpus} CPUs")
-    ours = ours_at(sim, LOADED, {access[0] for pair in pairs for access in pair})
-    read, written = zip(*(lines_of_pair(pair, ours) for pair in pairs))
-    return sorted(read)[TRACED // 2], sorted(written)[TRACED // 2]
+def print_shared(sim, out):
+    """Lines that several CPUs write, and writes for which one came from another CPU."""
+    print(f"\n{'':14}{'bytes':>6}{'CPUs':>6}{'lines shared':>14}{'moved per 100 pairs':>21}")
+    with open(out / "shared.csv", "w") as table:
+        for pattern, size, cpus in ((p, s, c) for p in SHARING for s in SIZES for c in THREADS):
+            lines = run(sim, pattern, max(cpus, 4), cpus, size)
+            moved = round(100 * lines["moved"] / lines["pairs"])
+            print(f"{pattern:14}{size:6}{cpus:6}{lines['shared']:14}{moved:21}", flush=True)
+            print(pattern, size, cpus, lines["shared"], moved, sep=",", file=table)
+
+
+def print_groups(sim):
+    print(f"\n{'':14}{'CPUs':>6}{'rows, full':>12}{'left':>6}")
+    for pattern, cpus in ((p, c) for p in GROUPS for c in CPUS[:2]):
+        rows = run(sim, pattern, cpus, 0)
+        print(f"{pattern:14}{cpus:6}{rows['full']:12}{rows['left']:6}", flush=True)
 
 
 def plot(out, patterns):
@@ -168,7 +156,8 @@ plot {lines}
 
 
 def main():
-    sim, out, asked = sys.argv[1], Path(sys.argv[2]), sys.argv[3:] or ALL
+    builds, asked = Path(sys.argv[1]), sys.argv[2:] or ALL
+    sim, lines, out = builds / "bench/sim", builds / "lines/sim", builds / "bench"
     pairs = [p for p in PAIRS if p in asked]
     runs = [(p, c, 0) for p in pairs for c in CPUS]
     runs += [(p, 4, n) for p in pairs for n in LIVE if n]
@@ -178,20 +167,20 @@ def main():
              for half in ("alloc", "free") for c in (1, 4)]
     if not set(asked) <= set(ALL):
         sys.exit("bench.py: the patterns are: " + " ".join(ALL))
-    print(f"{'':14}{'CPUs':>6}{'live':>10}{'chunks':>8}{'instr.':>8}{'memset':>8}{'held':>8}")
+    if runs:
+        print(f"{'':14}{'CPUs':>6}{'live':>10}{'chunks':>8}{'instr.':>8}{'memset':>8}{'held':>8}")
     with open(out / "bench.csv", "w") as table:
         for pattern, cpus, live in runs:
             cost, zeroing, chunks = count(sim, out, pattern, cpus, live)
             held = sum(count(sim, out, pattern, cpus, live, held=True)[:2])
             print(f"{pattern:14}{cpus:6}{live:10}{chunks:8}{cost:8}{zeroing:8}{held:8}", flush=True)
             print(pattern, cpus, live, chunks, cost, zeroing, held, sep=",", file=table)
-    with open(out / "lines.csv", "w") as table:
-        for at, (pattern, cpus) in enumerate((p, c) for p in pairs for c in TOUCHED):
-            if not at:
-                print(f"\n{'':14}{'CPUs':>6}{'lines read':>12}{'written':>9}")
-            read, written = touched(sim, pattern, cpus)
-            print(f"{pattern:14}{cpus:6}{read:12}{written:9}", flush=True)
-            print(pattern, cpus, read, written, sep=",", file=table)
+    if pairs:
+        print_touched(lines, out, pairs)
+    if "lines" in asked:
+        print_shared(lines, out)
+    if "groups" in asked:
+        print_groups(sim)
     if pairs:
         plot(out, pairs)
     print(f"{out}/bench.csv" + (", bench.svg" if pairs else ""))
