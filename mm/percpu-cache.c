@@ -56,6 +56,8 @@
  */
 #define PCPU_BIN_PATIENCE	32U
 #define PCPU_BIN_MAX_PATIENCE	(8 * PCPU_BIN_PATIENCE)
+/* Areas that a bin which begins has moved first, where other CPUs have such bins. */
+#define PCPU_BIN_MOVES		64U
 
 /* Of pcpu_main; other allocators have none. */
 DEFINE_PER_CPU_ALIGNED(struct pcpu_cache, pcpu_caches);
@@ -220,6 +222,7 @@ static bool pcpu_bin_drain(struct pcpu_allocator *pa, struct pcpu_bin *bin)
 	int budget_bytes = atomic_xchg(&bin->budget_bytes, 0);
 
 	WRITE_ONCE(bin->top, 0);
+	WRITE_ONCE(bin->nr_moves, 0);
 	if (budget_bytes)
 		atomic_add(budget_bytes, &pa->cache_budget_bytes);
 	return pcpu_bin_spill(pa, bin, 0) || budget_bytes;
@@ -276,6 +279,7 @@ static noinline struct pcpu_bin *pcpu_bin_claim(struct pcpu_allocator *pa, struc
 	WRITE_ONCE(bin->patience, clamp(patience, PCPU_BIN_PATIENCE, PCPU_BIN_MAX_PATIENCE));
 	WRITE_ONCE(bin->nr_conflicts, 0);
 	WRITE_ONCE(bin->nr_misses, 0);
+	WRITE_ONCE(bin->nr_moves, 0);
 	WRITE_ONCE(bin->nr_slots, nr_slots);
 	return bin;
 }
@@ -456,6 +460,32 @@ static bool pcpu_depot_serve(struct pcpu_allocator *pa, struct pcpu_request *req
 
 /* ---- what the layers above call ------------------------------------------------- */
 
+/*
+ * Does a bin refuse a small area, to have it moved?  Its line of lengths may be another
+ * CPU's as well, and would be written by both with each pair for as long as the bins hold
+ * such areas.  So where CPUs begin to use bins of them in turns, the first ones of a bin go
+ * back to the chunks, and what is allocated in exchange comes from a line of this CPU's, see
+ * pcpu_bin_serve_moved().  Where things only grow, or only go, nothing moves.
+ */
+static bool pcpu_bin_moves(struct pcpu_allocator *pa, struct pcpu_bin *bin,
+			   const struct pcpu_area *area)
+{
+	unsigned int cpu = raw_smp_processor_id(), nr_moves = READ_ONCE(bin->nr_moves);
+
+	if (!IS_ENABLED(CONFIG_SMP) || (!nr_moves && READ_ONCE(pa->line_cpu) == cpu) ||
+	    area->nr_slots >= PCPU_LINE_SLOTS || pcpu_bin_in_use(bin))
+		return false;
+	/* Two in a row, or enough, or it is the one that was moved last. */
+	if (nr_moves % 2 || nr_moves == 2 * PCPU_BIN_MOVES ||
+	    pcpu_area_addr(area) == READ_ONCE(*raw_cpu_ptr(&pcpu_line_addr)))
+		return false;
+	WRITE_ONCE(bin->nr_moves, nr_moves + 1);
+	WRITE_ONCE(pa->line_cpu, cpu);
+	WRITE_ONCE(pa->lines_wanted, true);
+	WRITE_ONCE(pa->depot_used, true);
+	return true;
+}
+
 /* Put an area into the bin of its size, which is made room in if it @may_spill. */
 static noinline bool pcpu_bin_put(struct pcpu_allocator *pa, struct pcpu_cache *cache,
 				  struct pcpu_area area, bool may_spill)
@@ -463,6 +493,8 @@ static noinline bool pcpu_bin_put(struct pcpu_allocator *pa, struct pcpu_cache *
 	struct pcpu_bin *bin = pcpu_bin_get(pa, cache, area.nr_slots);
 	unsigned int top;
 
+	if (may_spill && pcpu_bin_moves(pa, bin, &area))
+		return false;
 	if (!pcpu_bin_has_room(pa, bin, pcpu_slots_to_bytes(area.nr_slots))) {
 		top = min(READ_ONCE(bin->top), PCPU_CACHE_DEPTH);
 		if (!may_spill || top <= PCPU_SPILL_AREAS)
@@ -507,6 +539,22 @@ static void pcpu_bin_fill(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 	}
 }
 
+/* If this CPU's bin refused the area before: what takes its place has a line of this CPU's. */
+static bool pcpu_bin_serve_moved(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	struct pcpu_bin *bin;
+
+	if (!READ_ONCE(pa->lines_wanted))
+		return false;
+	bin = pcpu_bin_of(req->nr_slots);
+	if (!bin || !(READ_ONCE(bin->nr_moves) % 2) || pcpu_bin_in_use(bin) ||
+	    !pcpu_chunk_take_in_line(pa, req))
+		return false;
+	WRITE_ONCE(bin->nr_moves, READ_ONCE(bin->nr_moves) + 1);
+	pcpu_size_count(req->nr_slots, PCPU_SIZE_MISS, 1);
+	return true;
+}
+
 /**
  * pcpu_cache_refill - take several areas for a bin that has run dry
  * @pa: the allocator
@@ -525,6 +573,8 @@ bool pcpu_cache_refill(struct pcpu_allocator *pa, struct pcpu_request *req)
 
 	if (req->want.reserved)
 		return false;
+	if (pcpu_bin_serve_moved(pa, req))
+		return true;
 	if (pcpu_depot_serve(pa, req))
 		return true;
 	bin = pcpu_bin_of(req->nr_slots);
@@ -782,6 +832,7 @@ static bool pcpu_depot_age(struct pcpu_allocator *pa)
 {
 	if (!pcpu_depot_cache())
 		return false;
+	WRITE_ONCE(pa->lines_wanted, false);
 	WRITE_ONCE(pa->depot_used, false);
 	/* Who gives it something meanwhile is seen behind this, or sees that; see there. */
 	smp_mb();

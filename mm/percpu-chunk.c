@@ -1227,6 +1227,70 @@ unsigned int pcpu_chunk_take_run(struct pcpu_allocator *pa, struct pcpu_request 
 	return nr > 1 ? nr : 0;
 }
 
+/* The area that each CPU was given last by pcpu_chunk_take_in_line(); it may be gone. */
+DEFINE_PER_CPU_ALIGNED(unsigned long, pcpu_line_addr);
+
+/* A place behind that, or there; where an area ends does not matter, but where it starts. */
+static bool pcpu_find_in_line(struct pcpu_allocator *pa, struct pcpu_request *req,
+			      unsigned long addr)
+{
+	struct pcpu_area last = pcpu_area_at(addr ? pcpu_chunk_of(pa, addr) : NULL, addr);
+	unsigned int slot, end;
+
+	if (!last.chunk)
+		return false;
+	slot = last.slot + pcpu_area_length(&last.chunk->map, last.slot);
+	slot = ALIGN(slot, req->align_slots);
+	end = slot + req->nr_slots;
+	if (slot / PCPU_LINE_SLOTS != last.slot / PCPU_LINE_SLOTS ||
+	    end > last.chunk->map.nr_slots ||
+	    find_next_bit(last.chunk->map.busy, end, slot) < end)
+		return false;
+	req->area = (struct pcpu_area){ last.chunk, slot, req->nr_slots };
+	return true;
+}
+
+/* A place at the start of a line that is free throughout. */
+static bool pcpu_find_line(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	unsigned int align_slots = req->align_slots;
+	bool found;
+
+	req->align_slots = max(align_slots, PCPU_LINE_SLOTS);
+	req->run_slots = PCPU_LINE_SLOTS;
+	found = pcpu_find_present(pa, req);
+	req->align_slots = align_slots;
+	req->run_slots = req->nr_slots;
+	return found;
+}
+
+/**
+ * pcpu_chunk_take_in_line - take a small area in a line of the lengths that is this CPU's
+ * @pa: the allocator
+ * @req: the request, for less than such a line; on success its area is set
+ *
+ * The line may become another CPU's as well, by areas that are taken otherwise.
+ *
+ * Context: any but NMI; takes the lock.
+ * Return: false if no line is free throughout in present memory
+ */
+bool pcpu_chunk_take_in_line(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	unsigned long flags, *line_addr;
+	bool taken;
+
+	spin_lock_irqsave(&pa->lock, flags);
+	line_addr = raw_cpu_ptr(&pcpu_line_addr);
+	taken = pcpu_find_in_line(pa, req, *line_addr) || pcpu_find_line(pa, req);
+	if (taken) {
+		pcpu_area_commit(pa, req);
+		WRITE_ONCE(*line_addr, req->area.chunk->base_addr +
+				       pcpu_slots_to_bytes(req->area.slot));
+	}
+	spin_unlock_irqrestore(&pa->lock, flags);
+	return taken;
+}
+
 /**
  * pcpu_chunk_take - take a place in present memory
  * @pa: the allocator

@@ -751,7 +751,11 @@ struct pcpu_counts {
  *	pcpu_cache_enable()
  * @cache_total_bytes: I: what all CPUs together may keep at hand, of a unit
  * @cache_budget_bytes: A: what of it no bin has taken
- * @depot_used: a hint: the depot was given something since the worker found it empty
+ * @depot_used: a hint: the depot was given something since the worker found it empty, or
+ *	@lines_wanted was set
+ * @lines_wanted: a hint: since the worker looked, a bin was given what may lie in a line of
+ *	another CPU
+ * @line_cpu: a hint: the CPU that used a bin of small areas first, or moved them last
  * @pending: A: chunks with frees that are pending
  * @nr_pending: A: how many frees these are, at least
  * @nolock_enabled: irq_work can be queued for what callers in any context need
@@ -776,6 +780,8 @@ struct pcpu_allocator {
 	unsigned int cache_total_bytes;
 	u32 balance_drain;
 	bool depot_used;
+	bool lines_wanted;
+	unsigned int line_cpu;
 
 	spinlock_t lock ____cacheline_aligned_in_smp;
 	unsigned int nr_chunks;
@@ -991,6 +997,8 @@ bool pcpu_chunk_try_alloc(struct pcpu_allocator *pa, struct pcpu_request *req);
 void pcpu_chunk_release(struct pcpu_allocator *pa, const struct pcpu_area *areas,
 			unsigned int nr);
 void pcpu_chunk_release_one(struct pcpu_allocator *pa, struct pcpu_area area);
+DECLARE_PER_CPU_ALIGNED(unsigned long, pcpu_line_addr);
+bool pcpu_chunk_take_in_line(struct pcpu_allocator *pa, struct pcpu_request *req);
 unsigned int pcpu_chunk_take_run(struct pcpu_allocator *pa, struct pcpu_request *req,
 				 unsigned int max);
 void pcpu_request_drop(struct pcpu_request *req);
@@ -1111,6 +1119,8 @@ static inline bool pcpu_chunk_may_run(const struct pcpu_allocator *pa, unsigned 
  * @nr_misses: requests that found it empty, likewise
  * @nr_conflicts: requests and frees of other sizes that wanted it, likewise
  * @patience: how many of these it bears while it is in use
+ * @nr_moves: before it holds any: small areas that it has refused, as others may write in
+ *	their lines, and those that took their places
  * @seen_hits: @nr_hits when the worker looked last, or another number once it was stocked
  * @folded_hits: A: those of @nr_hits that were of former sizes, and are counted
  *	in percpu-sizes.c
@@ -1123,7 +1133,8 @@ struct pcpu_bin {
 	unsigned int nr_misses;
 	unsigned long nr_hits;
 	unsigned int nr_conflicts;
-	unsigned int patience;
+	u16 patience;
+	u16 nr_moves;
 	unsigned long seen_hits;
 	unsigned long folded_hits;
 	unsigned long entry[PCPU_CACHE_DEPTH];
@@ -1261,12 +1272,14 @@ static inline struct pcpu_bin *pcpu_depot_bin(unsigned int nr_slots)
  * @nr_slots: size of what is wanted
  *
  * Context: any.
- * Return: false if the depot has no bin of that size, and nothing may be taken ahead
+ * Return: false if the depot has no bin of that size, nothing may be taken ahead, and no
+ *	bin has areas moved
  */
 static inline bool pcpu_cache_may_refill(struct pcpu_allocator *pa, unsigned int nr_slots)
 {
 	return pcpu_chunk_may_run(pa, nr_slots) ||
-	       (READ_ONCE(pa->depot_used) && pcpu_depot_bin(nr_slots));
+	       (READ_ONCE(pa->depot_used) &&
+		(pcpu_depot_bin(nr_slots) || READ_ONCE(pa->lines_wanted)));
 }
 
 /**

@@ -371,6 +371,71 @@ TEST(cache_budget_is_not_starved)
 	world_shutdown();
 }
 
+/* The objects of two CPUs, by turns, each replaced by its own; with as many hits as that. */
+static void replace_by_turns(unsigned int nr, size_t size)
+{
+	unsigned int n;
+
+	for (n = 0; n < nr; n++) {
+		current->cpu = n % 2;
+		model_free(&objects[n], CTX_TASK);
+		EXPECT(model_alloc(&objects[n], size, 4, false, GFP_KERNEL, CTX_TASK));
+	}
+}
+
+/*
+ * Two CPUs have objects side by side, and replace them again and again: soon none of one
+ * lies in a line of lengths with any of the other, and no row was added for it.
+ */
+TEST(cache_neighbours_move_apart)
+{
+	static const unsigned int sizes[] = { 4, 8, 24, 64, 96, 128, 192, 252 };
+	unsigned int nr = 32, nr_rows, i, a, b;
+	unsigned long before;
+
+	if (!IS_ENABLED(CONFIG_SMP))
+		test_skip("there is one CPU");
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		boot_with_cache(NR_CPUS_HERE);
+		for (a = 0; a < nr; a++)
+			EXPECT(model_alloc(&objects[a], sizes[i], 4, false, GFP_KERNEL, CTX_TASK));
+		nr_rows = pcpu_main.nr_rows_in[PCPU_ROW_PRESENT];
+		for (a = 0; a < 5; a++)
+			replace_by_turns(nr, sizes[i]);
+		before = hits();
+		replace_by_turns(nr, sizes[i]);
+		EXPECT_EQ(hits() - before, nr);
+		for (a = 0; a < nr; a += 2)
+			for (b = 1; b < nr; b += 2)
+				EXPECT(line_of(&objects[a]) != line_of(&objects[b]));
+		EXPECT_EQ(pcpu_main.nr_rows_in[PCPU_ROW_PRESENT], nr_rows);
+		while (a)
+			model_free(&objects[--a], CTX_TASK);
+		current->cpu = 0;
+		expect_idle();
+		world_shutdown();
+	}
+}
+
+/* A CPU that only frees moves none but the first, and where one CPU is at it none moves. */
+TEST(cache_moves_for_those_who_allocate)
+{
+	unsigned int cpu, n;
+
+	for (cpu = 0; cpu < NR_CPUS_HERE; cpu++) {
+		boot_with_cache(NR_CPUS_HERE);
+		for (n = 0; n < 40; n++)
+			EXPECT(model_alloc(&objects[n], 64, 4, false, GFP_KERNEL, CTX_TASK));
+		current->cpu = cpu;
+		while (n)
+			model_free(&objects[--n], CTX_TASK);
+		EXPECT_EQ(held(), 40 - !!cpu);
+		current->cpu = 0;
+		expect_idle();
+		world_shutdown();
+	}
+}
+
 /* A mass free scatters what it leaves at hand over many rows; bins in use must not keep them. */
 TEST(cache_bins_in_use_are_trimmed)
 {
@@ -1051,6 +1116,8 @@ TEST(depot_is_given_at_once)
 		EXPECT(model_alloc(&nested_object, 64, 4, false, GFP_KERNEL, CTX_TASK));
 		while (n) {
 			current->cpu = n > nr_free ? 1 : 2;
+			/* Nothing is moved. */
+			pcpu_main.line_cpu = current->cpu;
 			model_free(&objects[--n], CTX_TASK);
 		}
 		EXPECT_EQ(held(), 2 * nr_free);
