@@ -2,14 +2,16 @@
 /*
  * bench.c - how the cost of an operation grows with CPUs, objects and chunks
  *
- * For valgrind's callgrind, which counts instructions inside measure(), or only those
+ * For valgrind's callgrind, which counts instructions in measure(), or only those
  * under a lock, and gives the same figure each time. bench.py runs it.
  *
  *   sim PATTERN CPUS LIVE [held]
  */
+#include <valgrind/callgrind.h>
+
 #include "test.h"
 
-#define NR_REPLACED	2000
+#define NR_REPLACED	2000		/* and as many are live, unless LIVE says otherwise */
 #define NR_IN_FLIGHT	256
 #define NR_COLD		28000
 #define NR_RANDOM	35000
@@ -21,6 +23,7 @@
 #define GROUP_BYTES	(1000 * PAGE_SIZE)
 
 static void __percpu *objects[NR_RANDOM];
+static unsigned int nr_own;		/* of these, that are replaced */
 
 /* Nothing is registered here, but world.c and model.c refer to these. */
 void test_register(struct test *test)
@@ -37,18 +40,19 @@ unsigned int test_scaled(unsigned int n)
 	return n;
 }
 
-/* Where callgrind begins and ends to count; called and never inlined. */
-static noinline void measure(void (*run)(void))
+/* What callgrind counts; what comes before runs much faster without. */
+static void measure(void (*run)(void))
 {
+	CALLGRIND_START_INSTRUMENTATION;
 	run();
-	barrier();
+	CALLGRIND_STOP_INSTRUMENTATION;
 }
 
-/* Where it counts what is done under a lock; shim-sync.c tells it when that is. */
+/* The same, where it counts what is done under a lock; shim-sync.c tells it when that is. */
 static void measure_holds(void (*run)(void))
 {
 	shim_count_holds = true;
-	run();
+	measure(run);
 	shim_count_holds = false;
 }
 
@@ -117,8 +121,10 @@ static void run_misses(void)
 	unsigned int i;
 
 	for (i = 0; i < NR_REPLACED; i++) {
-		free_percpu(objects[i]);
-		objects[i] = __alloc_percpu_gfp(OBJECT_BYTES, 8, GFP_KERNEL);
+		void __percpu **object = &objects[i % nr_own];
+
+		free_percpu(*object);
+		*object = __alloc_percpu_gfp(OBJECT_BYTES, 8, GFP_KERNEL);
 	}
 }
 
@@ -218,15 +224,59 @@ static void live(unsigned int nr)
 		EXPECT(__alloc_percpu_gfp(OBJECT_BYTES, 8, GFP_KERNEL));
 }
 
-/* Spread over what is live. */
+/* So many are live; those that are replaced lie in the middle. */
 static void alloc_spread(unsigned int nr_live)
 {
 	unsigned int i;
 
-	live(nr_live / 2);
-	for (i = 0; i < NR_REPLACED; i++)
+	nr_live = nr_live ?: NR_REPLACED;
+	nr_own = min(nr_live, NR_REPLACED);
+	live((nr_live - nr_own) / 2);
+	for (i = 0; i < nr_own; i++)
 		objects[i] = __alloc_percpu_gfp(OBJECT_BYTES, 8, GFP_KERNEL);
-	live(nr_live / 2);
+	live(nr_live - nr_own - (nr_live - nr_own) / 2);
+}
+
+/* Of 8 to 128 bytes, which leaves a hole between any two that are live. */
+static size_t mixed_bytes(u64 *state)
+{
+	return 8 * (1 + random_below(state, 16));
+}
+
+static void alloc_mixed(unsigned int nr_live)
+{
+	void __percpu **holes;
+	unsigned int i;
+	u64 state = 2;
+
+	nr_live = nr_live ?: NR_REPLACED;
+	nr_own = min(nr_live, NR_REPLACED);
+	holes = malloc(nr_live * sizeof(*holes));
+	EXPECT(holes);
+	for (i = 0; i < nr_live; i++) {
+		void __percpu *object = __alloc_percpu_gfp(mixed_bytes(&state), 8, GFP_KERNEL);
+
+		holes[i] = __alloc_percpu_gfp(mixed_bytes(&state), 8, GFP_KERNEL);
+		if (i % (nr_live / nr_own) == 0 && i / (nr_live / nr_own) < nr_own)
+			objects[i / (nr_live / nr_own)] = object;
+	}
+	for (i = 0; i < nr_live; i++)
+		free_percpu(holes[i]);
+	free(holes);
+}
+
+/* As run_misses(), of mixed size. */
+static void run_mixed(void)
+{
+	unsigned int i;
+	u64 state = 3;
+
+	for (i = 0; i < NR_REPLACED; i++) {
+		void __percpu **object = &objects[i % nr_own];
+
+		free_percpu(*object);
+		*object = __alloc_percpu_gfp(mixed_bytes(&state), 8, GFP_KERNEL);
+	}
 }
 
 /**
@@ -236,7 +286,7 @@ static void alloc_spread(unsigned int nr_live)
  * @run: what is measured
  * @nr_operations: that it consists of
  * @cache: freed areas are kept at hand; otherwise as CACHE=1 in the environment says
- * @nr_left: objects that are there at its end, or 0: as many
+ * @nr_left: objects that are there at its end, or 0: all that are replaced
  * @atom_bytes: alignment of the first chunk: 2 MiB as on x86, or 0 for small chunks
  */
 static const struct pattern {
@@ -250,6 +300,7 @@ static const struct pattern {
 } patterns[] = {
 	{ "hit", NULL, run_pairs, NR_REPLACED, .cache = true },
 	{ "miss", NULL, run_misses, NR_REPLACED },
+	{ "mixed", NULL, run_mixed, NR_REPLACED },
 	{ "remote_64", run_remote_64, run_remote_64, NR_REPLACED, .cache = true,
 	  .nr_left = NR_IN_FLIGHT },
 	{ "remote_1024", run_remote_1024, run_remote_1024, NR_REPLACED, .cache = true,
@@ -294,15 +345,17 @@ int main(int argc, char **argv)
 		live(atoi(argv[3]));
 		pattern->prepare();
 	} else {
-		alloc_spread(atoi(argv[3]));
+		(pattern->run == run_mixed ? alloc_mixed : alloc_spread)(atoi(argv[3]));
 	}
 	sim_run_all_work(100);
 	(held ? measure_holds : measure)(pattern->run);
 	if (pattern->run != free_all && strncmp(pattern->name, "groups", 6)) {
-		for (i = 0; i < (pattern->nr_left ?: pattern->nr_operations); i++)
+		for (i = 0; i < (pattern->nr_left ?: nr_own ?: pattern->nr_operations); i++)
 			EXPECT(objects[i]);
 	}
+	/* The first one, and those that are not spare. */
 	printf("operations %u rows %u chunks %u\n", pattern->nr_operations,
-	       pcpu_main.nr_rows_in[PCPU_ROW_PRESENT], pcpu_main.nr_chunks + 1);
+	       pcpu_main.nr_rows_in[PCPU_ROW_PRESENT],
+	       1 + pcpu_main.nr_chunks - pcpu_main.nr_spare_chunks);
 	return 0;
 }

@@ -5,7 +5,7 @@
     bench.py OUT [PATTERN...]
 
 OUT is the folder of the builds bench and lines; bench.csv, lines.csv, shared.csv, bench.svg
-and the profiles go to OUT/bench. Without a PATTERN, all of them: seven minutes.
+and the profiles go to OUT/bench; the plot shows hit, miss and mixed. Without a PATTERN, all of them: seven minutes.
 
 Counts the instructions of mm/percpu*.c and of the bit operations that it calls, with
 valgrind's callgrind, in userspace: good for how figures grow, not for what they are.
@@ -14,6 +14,7 @@ copy and is counted apart.
 
     hit     a pair of 64 B that is served from what a CPU keeps at hand
     miss    a pair of 64 B that takes and releases an area under the lock
+    mixed   the same of 8 to 128 B, where every other object was freed before
     remote  a pair of 64 B, and one of 1024 B, allocated on one CPU and freed on another
     uninit  a hit whose copies are left as they are
     singles 2,000 objects of 64 B that are allocated and then freed, per object
@@ -43,25 +44,25 @@ import sys
 from pathlib import Path
 
 CPUS = (1, 4, 16, 64, 256, 1024, 4096)
-LIVE = (0, 1000, 10000, 100000, 1000000)
+LIVE = (1, 10, 100, 1000, 10000, 100000, 1000000)
 THREADS = (1, 2, 4)     # that take turns
 SIZES = (8, 24, 64, 128, 192, 256, 1024)
 SHARING = ("hit", "ring", "neighbours")
 PAIRS = ("hit", "miss")
+BY_LIVE = (*PAIRS, "mixed")
 OTHERS = ("uninit", "singles", "bulk")
 REMOTE = ("remote_64", "remote_1024")
 MANY = ("cold", "random")
 GROUPS = ("groups", "groups_turns", "groups_mixed")
-ALL = (*PAIRS, "remote", *OTHERS, *MANY, "lines", "groups")
+ALL = (*BY_LIVE, "remote", *OTHERS, *MANY, "lines", "groups")
 
 
 def count(sim, out, pattern, cpus, live, held=False):
     """(instructions of an operation, or those under the lock; those of memset; chunks)"""
     log = out / f"callgrind.{pattern}{'.held' if held else ''}"
-    when = "--collect-atstart=no" if held else "--toggle-collect=measure"
     result = subprocess.run(
-        ["valgrind", "--tool=callgrind", when, "--collect-jumps=no",
-         f"--callgrind-out-file={log}", sim, pattern, str(cpus), str(live),
+        ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--collect-jumps=no",
+         f"--collect-atstart={'no' if held else 'yes'}", f"--callgrind-out-file={log}", sim, pattern, str(cpus), str(live),
          *(["held"] if held else [])], capture_output=True, text=True)
     if result.returncode:
         sys.exit(f"bench.py: {sim} {pattern} {cpus} {live} failed:\n{result.stdout}{result.stderr}")
@@ -125,19 +126,22 @@ def print_groups(sim):
 
 
 def plot(out, patterns):
-    what = [(p, c, title) for p in patterns for c, title in ((5, p), (7, f"{p}, under the lock"))]
-    by_cpus = ", ".join(f"'< grep ^{p},.*,0, {out}/bench.csv' using 2:{c} with linespoints "
-                        f"title '{title}'" for p, c, title in what)
-    by_live = ", ".join(f"'< grep ^{p},4, {out}/bench.csv' using ($3+1):{c} with linespoints "
-                        f"title '{title}'" for p, c, title in what)
+    def curves(where, x, names):
+        return ", ".join(f"'< grep {where.format(p)} {out}/bench.csv' using {x}:{column} "
+                         f"with linespoints title '{title}'" for p in names
+                         for column, title in ((5, p), (7, f"{p}, under the lock")))
+    # So many live are not given where it is by CPUs.
+    by_cpus = curves("'^{},.*,0,'", 2, [p for p in patterns if p in PAIRS])
+    by_live = curves("'^{},4,[1-9]'", 3, patterns)
+    by_chunks = curves("'^{},4,[1-9]'", 4, patterns)
     lines = ", ".join(f"'< grep ^{p}, {out}/lines.csv' using 2:{column} with linespoints "
-                      f"title '{p}, {what}'"
-                      for p in patterns for column, what in ((3, "read"), (4, "written")))
+                      f"title '{p}, {what}'" for p in patterns if p in PAIRS
+                      for column, what in ((3, "read"), (4, "written")))
     script = f"""
-set terminal svg size 1350,360 dynamic background rgb 'white'
+set terminal svg size 1800,400 dynamic background rgb 'white'
 set output '{out}/bench.svg'
 set datafile separator ','
-set multiplot layout 1,3
+set multiplot layout 1,4
 set logscale x
 set yrange [0:*]
 set key top left
@@ -146,12 +150,15 @@ set xlabel 'possible CPUs'
 plot {by_cpus}
 set xlabel 'live objects'
 plot {by_live}
+set xlabel 'chunks'
+plot {by_chunks}
 set logscale y
 set yrange [1:*]
 set ylabel 'cache lines of metadata'
 set xlabel 'possible CPUs'
 plot {lines}
 """
+    script = script.replace("'<", '"<').replace(".csv'", '.csv"')
     subprocess.run(["gnuplot"], input=script, text=True, check=True)
 
 
@@ -160,7 +167,7 @@ def main():
     sim, lines, out = builds / "bench/sim", builds / "lines/sim", builds / "bench"
     pairs = [p for p in PAIRS if p in asked]
     runs = [(p, c, 0) for p in pairs for c in CPUS]
-    runs += [(p, 4, n) for p in pairs for n in LIVE if n]
+    runs += [(p, 4, n) for p in BY_LIVE if p in asked for n in LIVE]
     runs += [(p, c, 0) for p in OTHERS if p in asked for c in CPUS]
     runs += [(p, c, 0) for p in REMOTE if "remote" in asked for c in CPUS[1:3]]
     runs += [(f"{p}_{half}", c, 0) for p in MANY if p in asked
@@ -181,9 +188,9 @@ def main():
         print_shared(lines, out)
     if "groups" in asked:
         print_groups(sim)
-    if pairs:
-        plot(out, pairs)
-    print(f"{out}/bench.csv" + (", bench.svg" if pairs else ""))
+    if set(BY_LIVE) <= set(asked):
+        plot(out, BY_LIVE)
+        print(f"{out}/bench.csv, bench.svg")
 
 
 main()

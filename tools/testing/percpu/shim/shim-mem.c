@@ -17,7 +17,7 @@
 
 #include "sim.h"
 
-#define SHIM_NR_SPACES	4096
+#define SHIM_NR_SPACES	8192
 #define SHIM_ADDR_STALE	1UL
 
 struct mm_struct init_mm;
