@@ -7,6 +7,7 @@
  *
  *   sim PATTERN CPUS LIVE [held]
  */
+#include <time.h>
 #include <valgrind/callgrind.h>
 
 #include "test.h"
@@ -40,11 +41,25 @@ unsigned int test_scaled(unsigned int n)
 	return n;
 }
 
+static u64 measured_ns;
+
+static u64 now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
 /* What callgrind counts; what comes before runs much faster without. */
 static void measure(void (*run)(void))
 {
+	u64 start;
+
 	CALLGRIND_START_INSTRUMENTATION;
+	start = now_ns();
 	run();
+	measured_ns = now_ns() - start;
 	CALLGRIND_STOP_INSTRUMENTATION;
 }
 
@@ -216,6 +231,111 @@ static void run_groups_mixed(void)
 	run_groups();
 }
 
+/*
+ * zero: a row of every copy, as 64 areas of 64 bytes one by one, or as one run.
+ */
+static void alloc_row(void)
+{
+	objects[0] = __alloc_percpu_gfp(PAGE_SIZE, PAGE_SIZE, GFP_KERNEL);
+	EXPECT(objects[0]);
+}
+
+static noinline void zero_row(size_t bytes)
+{
+	size_t at;
+	int cpu;
+
+	for (at = 0; at < PAGE_SIZE; at += bytes) {
+		for_each_possible_cpu(cpu)
+			memset(per_cpu_ptr(objects[0], cpu) + at, 0, bytes);
+	}
+}
+
+static void run_zero_singles(void)
+{
+	zero_row(OBJECT_BYTES);
+}
+
+static void run_zero_run(void)
+{
+	zero_row(PAGE_SIZE);
+}
+
+/*
+ * lazy: what if the worker zeroed the areas that it finds at hand, twice a second?  How many
+ * of the requests that follow would get one of these?  LIVE is pairs a second.
+ */
+#define NR_LAZY_PASSES	8
+#define MAX_LAZY	(2 * PCPU_CACHE_BINS * PCPU_CACHE_DEPTH)
+
+static unsigned long lazy_zeroed[MAX_LAZY];
+static unsigned int lazy_rate, nr_lazy, nr_lazy_zeroed, nr_lazy_found, nr_lazy_pairs;
+
+static void lazy_zero(const struct pcpu_cache *cache)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < PCPU_CACHE_BINS; i++) {
+		for (j = 0; j < PCPU_CACHE_DEPTH; j++) {
+			if (cache->bin[i].entry[j])
+				lazy_zeroed[nr_lazy++] = cache->bin[i].entry[j];
+		}
+	}
+}
+
+/* So much time goes by; the worker comes when it is due. */
+static void lazy_wait(unsigned long by)
+{
+	sim_advance(by);
+	if (!sim_run_due_work())
+		return;
+	nr_lazy = 0;
+	lazy_zero(&per_cpu(pcpu_caches, current->cpu));
+	lazy_zero(pcpu_depot_cache());
+	nr_lazy_zeroed += nr_lazy;
+}
+
+static void lazy_alloc(unsigned int at)
+{
+	unsigned long addr;
+	unsigned int i;
+
+	objects[at] = __alloc_percpu_gfp(OBJECT_BYTES, 8, GFP_KERNEL);
+	addr = pcpu_object_addr(objects[at]);
+	for (i = 0; i < nr_lazy && lazy_zeroed[i] != addr; i++)
+		;
+	if (i < nr_lazy) {
+		lazy_zeroed[i] = lazy_zeroed[--nr_lazy];
+		nr_lazy_found++;
+	}
+	/* The next jiffy, or several. */
+	if (++nr_lazy_pairs % max(lazy_rate / HZ, 1U) == 0)
+		lazy_wait(max(HZ / lazy_rate, 1U));
+}
+
+static void run_lazy(unsigned int batch)
+{
+	unsigned int n, i;
+
+	for (n = 0; n < max(lazy_rate * NR_LAZY_PASSES / 2, 1000U); n += batch) {
+		for (i = 0; i < batch; i++)
+			free_percpu(objects[(n + i) % 64]);
+		for (i = 0; i < batch; i++)
+			lazy_alloc((n + i) % 64);
+	}
+	printf("pairs %u found %u zeroed %u\n", nr_lazy_pairs, nr_lazy_found, nr_lazy_zeroed);
+}
+
+static void run_lazy_ring(void)
+{
+	run_lazy(1);
+}
+
+static void run_lazy_batch(void)
+{
+	run_lazy(64);
+}
+
 static void live(unsigned int nr)
 {
 	unsigned int i;
@@ -287,6 +407,7 @@ static void run_mixed(void)
  * @nr_operations: that it consists of
  * @cache: freed areas are kept at hand; otherwise as CACHE=1 in the environment says
  * @nr_left: objects that are there at its end, or 0: all that are replaced
+ * @rate: LIVE is pairs a second
  * @atom_bytes: alignment of the first chunk: 2 MiB as on x86, or 0 for small chunks
  */
 static const struct pattern {
@@ -296,6 +417,7 @@ static const struct pattern {
 	unsigned int nr_operations;
 	bool cache;
 	unsigned int nr_left;
+	bool rate;
 	size_t atom_bytes;
 } patterns[] = {
 	{ "hit", NULL, run_pairs, NR_REPLACED, .cache = true },
@@ -312,6 +434,10 @@ static const struct pattern {
 	{ "cold_free", alloc_cold, free_all, NR_COLD, .atom_bytes = SZ_2M },
 	{ "random_alloc", free_all, alloc_random, NR_RANDOM, .atom_bytes = SZ_2M },
 	{ "random_free", alloc_random, free_all, NR_RANDOM, .atom_bytes = SZ_2M },
+	{ "zero_singles", alloc_row, run_zero_singles, 1, .nr_left = 1 },
+	{ "zero_run", alloc_row, run_zero_run, 1, .nr_left = 1 },
+	{ "lazy_ring", NULL, run_lazy_ring, 1, .cache = true, .rate = true },
+	{ "lazy_batch", NULL, run_lazy_batch, 1, .cache = true, .rate = true },
 	{ "groups", free_all, run_groups, NR_RANDOM, .cache = true },
 	{ "groups_turns", free_all, run_groups_turns, NR_RANDOM, .cache = true },
 	{ "groups_mixed", free_all, run_groups_mixed, NR_RANDOM, .cache = true },
@@ -331,6 +457,7 @@ static const struct pattern *find_pattern(const char *name)
 int main(int argc, char **argv)
 {
 	const struct pattern *pattern = argc >= 4 ? find_pattern(argv[1]) : NULL;
+	void (*alloc_live)(unsigned int nr_live);
 	bool held = argc == 5 && !strcmp(argv[4], "held");
 	unsigned int i;
 
@@ -345,7 +472,9 @@ int main(int argc, char **argv)
 		live(atoi(argv[3]));
 		pattern->prepare();
 	} else {
-		(pattern->run == run_mixed ? alloc_mixed : alloc_spread)(atoi(argv[3]));
+		lazy_rate = pattern->rate ? atoi(argv[3]) : 0;
+		alloc_live = pattern->run == run_mixed ? alloc_mixed : alloc_spread;
+		alloc_live(pattern->rate ? 0 : atoi(argv[3]));
 	}
 	sim_run_all_work(100);
 	(held ? measure_holds : measure)(pattern->run);
@@ -354,8 +483,8 @@ int main(int argc, char **argv)
 			EXPECT(objects[i]);
 	}
 	/* The first one, and those that are not spare. */
-	printf("operations %u rows %u chunks %u\n", pattern->nr_operations,
-	       pcpu_main.nr_rows_in[PCPU_ROW_PRESENT],
+	printf("operations %u ns %llu rows %u chunks %u\n", pattern->nr_operations,
+	       (unsigned long long)measured_ns, pcpu_main.nr_rows_in[PCPU_ROW_PRESENT],
 	       1 + pcpu_main.nr_chunks - pcpu_main.nr_spare_chunks);
 	return 0;
 }

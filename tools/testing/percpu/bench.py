@@ -21,6 +21,9 @@ copy and is counted apart.
     bulk    the same by __alloc_percpu_bulk() and free_percpu_bulk()
     cold    28,000 objects of any size up to a quarter page, and freeing them
     random  35,000 of them, with alignments from 2 to 2048
+    zero    a page of each copy, as 64 areas of 64 B one by one and as one run
+    lazy    requests that would find an area that the worker has zeroed, if it did so with
+            what it finds at hand; of 64 objects, replaced one by one, or all at a time
     lines   cache lines that two and more CPUs write, see bench-lines.c
     groups  rows that are left when 10 of 11 groups of objects have died, where one CPU
             allocates them, or several: in turns by runs of a group, or one by one
@@ -54,7 +57,8 @@ OTHERS = ("uninit", "singles", "bulk")
 REMOTE = ("remote_64", "remote_1024")
 MANY = ("cold", "random")
 GROUPS = ("groups", "groups_turns", "groups_mixed")
-ALL = (*BY_LIVE, "remote", *OTHERS, *MANY, "lines", "groups")
+ALL = (*BY_LIVE, "remote", *OTHERS, *MANY, "zero", "lazy", "lines", "groups")
+RATES = (100, 1000, 10000, 100000)     # pairs a second
 
 
 def count(sim, out, pattern, cpus, live, held=False):
@@ -81,7 +85,8 @@ def count(sim, out, pattern, cpus, live, held=False):
             callee = True       # the next line is what that cost
         elif re.match(r"[+\-*\d]", line):
             cost = 0 if callee else int(line.split()[-1])
-            ours += cost if "/mm/percpu" in file or "shim/bits.h" in file else 0
+            ours += cost if ("/mm/percpu" in file or "shim/bits.h" in file or
+                             function == "zero_row") else 0
             zeroing += cost if "memset" in function else 0
             callee = False
     words = result.stdout.split()
@@ -116,6 +121,23 @@ def print_shared(sim, out):
             moved = round(100 * lines["moved"] / lines["pairs"])
             print(f"{pattern:14}{size:6}{cpus:6}{lines['shared']:14}{moved:21}", flush=True)
             print(pattern, size, cpus, lines["shared"], moved, sep=",", file=table)
+
+
+def print_zero(sim, out):
+    """Instructions, and the least of 9 times, which are this machine's."""
+    print(f"\n{'':14}{'CPUs':>6}{'instr.':>10}{'ns':>10}{'ns/CPU':>8}")
+    for pattern, cpus in ((p, c) for p in ("zero_singles", "zero_run") for c in CPUS[1:]):
+        cost = sum(count(sim, out, pattern, cpus, 1)[:2])
+        least = min(run(sim, pattern, cpus, 1)["ns"] for _ in range(9))
+        print(f"{pattern:14}{cpus:6}{cost:10}{least:10}{least / cpus:8.0f}", flush=True)
+
+
+def print_lazy(sim):
+    print(f"\n{'':14}{'pairs/s':>8}{'pairs':>9}{'found zeroed':>14}{'zeroed':>8}")
+    for pattern, rate in ((p, r) for p in ("lazy_ring", "lazy_batch") for r in RATES):
+        seen = run(sim, pattern, 4, rate)
+        share = f"{100 * seen['found'] / seen['pairs']:.3f} %"
+        print(f"{pattern:14}{rate:8}{seen['pairs']:9}{share:>14}{seen['zeroed']:8}", flush=True)
 
 
 def print_groups(sim):
@@ -184,6 +206,10 @@ def main():
             print(pattern, cpus, live, chunks, cost, zeroing, held, sep=",", file=table)
     if pairs:
         print_touched(lines, out, pairs)
+    if "zero" in asked:
+        print_zero(sim, out)
+    if "lazy" in asked:
+        print_lazy(sim)
     if "lines" in asked:
         print_shared(lines, out)
     if "groups" in asked:
