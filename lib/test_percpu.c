@@ -42,7 +42,9 @@
  *   oldest of 64; pair_nowait_64_live64 does that with GFP_NOWAIT;
  *   pair_64_batch64 allocates 64, then frees 64. Time is per pair on one
  *   thread: with perfect scaling it does not change with the thread count
- * - slub: the same for kmalloc() and kfree(), as a yardstick
+ * - neighbours *: one CPU allocates 64 objects for each thread, so that what lies
+ *   side by side is another thread's, and each replaces the oldest of its own
+ * - slub: the same as pairs for kmalloc() and kfree(), as a yardstick
  * - remote *: one CPU allocates, another one frees; time per object
  * - cold *: 28,000 objects of mixed size, then free them all
  * - random35k: 35,000 objects of up to a quarter page, as in test_vmalloc
@@ -89,9 +91,9 @@
 #include <linux/string.h>
 #include <linux/workqueue.h>
 
-static char *test = "pairs,remote,cold,burst_irqsoff,groups,stress";
+static char *test = "pairs,neighbours,remote,cold,burst_irqsoff,groups,stress";
 module_param(test, charp, 0444);
-MODULE_PARM_DESC(test, "Tests to run, separated by commas: pairs slub remote cold random35k burst_irqsoff groups exhaust stress");
+MODULE_PARM_DESC(test, "Tests to run, separated by commas: pairs neighbours slub remote cold random35k burst_irqsoff groups exhaust stress");
 
 static unsigned int threads;
 module_param(threads, uint, 0444);
@@ -578,6 +580,79 @@ static int test_pairs(void)
 static int test_slub(void)
 {
 	return run_pair_sizes(true);
+}
+
+/*
+ * neighbours: each thread replaces objects that lie between those of the others.
+ */
+
+struct neighbours {
+	size_t size;
+	unsigned int live;
+	unsigned int loops;
+	void __percpu **objects;	/* those of a thread in a row */
+};
+
+static int neighbours_worker(struct worker *worker)
+{
+	const struct neighbours *all = worker->crew->arg;
+	void __percpu **own = all->objects + worker->index * all->live;
+	unsigned int i;
+
+	start_together(worker);
+	for (i = 0; i < all->loops; i++) {
+		void __percpu **object = &own[i % all->live];
+
+		free_percpu(*object);
+		*object = __alloc_percpu(all->size, BENCH_ALIGN);
+		worker->failed += !*object;
+		breathe(i);
+	}
+	worker->end = ktime_get_ns();
+	return 0;
+}
+
+static int run_neighbours(struct neighbours *all, unsigned int nr)
+{
+	struct crew *crew = crew_alloc(nr, neighbours_worker, all);
+	char name[64];
+	unsigned int i;
+	int err;
+
+	if (!crew)
+		return -ENOMEM;
+	/* In turns, so that each has one of any @nr side by side. */
+	for (i = 0; i < nr * all->live; i++)
+		all->objects[i % nr * all->live + i / nr] = __alloc_percpu(all->size, BENCH_ALIGN);
+	err = crew_run(crew);
+	for (i = 0; i < nr * all->live; i++)
+		free_percpu(all->objects[i]);
+	if (!err) {
+		snprintf(name, sizeof(name), "neighbours_%zu_t%u", all->size, nr);
+		report_ns(name, crew_ns(crew), all->loops);
+		report_failed(name, crew_failed(crew));
+	}
+	kvfree(crew);
+	return err;
+}
+
+static int test_neighbours(void)
+{
+	static const unsigned int sizes[] = { 8, 64, 192 };
+	struct neighbours all = { .live = live ?: 64, .loops = loops ?: 100000 };
+	unsigned int i, nr;
+	int err = 0;
+
+	all.objects = kvcalloc(max_threads() * all.live, sizeof(*all.objects), GFP_KERNEL);
+	if (!all.objects)
+		return -ENOMEM;
+	for (i = 0; i < ARRAY_SIZE(sizes) && !err && !(size && i); i++) {
+		all.size = size ?: sizes[i];
+		for (nr = 1; nr && !err; nr = next_threads(nr))
+			err = run_neighbours(&all, nr);
+	}
+	kvfree(all.objects);
+	return err;
 }
 
 /*
@@ -1462,6 +1537,7 @@ static const struct test_case {
 	int (*fn)(void);
 } test_cases[] = {
 	{ "pairs", test_pairs },
+	{ "neighbours", test_neighbours },
 	{ "slub", test_slub },
 	{ "remote", test_remote },
 	{ "cold", test_cold },
