@@ -5,7 +5,8 @@
     bench.py OUT [PATTERN...]
 
 OUT is the folder of the builds bench and lines; bench.csv, lines.csv, shared.csv, bench.svg
-and the profiles go to OUT/bench; the plot shows hit, miss and mixed. Without a PATTERN, all of them: seven minutes.
+and the profiles go to OUT/bench; the plot shows hit, miss and mixed. Without a PATTERN, all
+of them: four minutes on two CPUs.
 
 Counts the instructions of mm/percpu*.c and of the bit operations that it calls, with
 valgrind's callgrind, in userspace: good for how figures grow, not for what they are.
