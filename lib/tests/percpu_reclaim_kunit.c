@@ -74,6 +74,7 @@ static struct {
 	spinlock_t		lock;		/* of @blocks and @nr_pages */
 	struct list_head	blocks;		/* taken away; page_private() is the order */
 	unsigned long		nr_pages;
+	void __percpu		*rows;		/* taken, too */
 
 	struct party		holder[MAX_HOLDERS];
 	struct party		io;
@@ -143,6 +144,40 @@ static unsigned long give_pages(unsigned long nr)
 		__free_pages(page, order);
 	}
 	return given;
+}
+
+/* In the object itself, where it leads to the next. */
+static void __percpu **row_link(void __percpu *ptr)
+{
+	return per_cpu_ptr(ptr, cpumask_first(cpu_possible_mask));
+}
+
+/* What percpu memory is present without asking for pages, as a case before may have left. */
+static void take_rows(void)
+{
+	void __percpu *ptr;
+
+	while ((ptr = __alloc_percpu_gfp(PAGE_SIZE, PAGE_SIZE, GFP_NOWAIT | __GFP_NOWARN))) {
+		*row_link(ptr) = scene.rows;
+		scene.rows = ptr;
+		cond_resched();
+	}
+}
+
+static void give_rows(void)
+{
+	void __percpu *ptr;
+
+	while ((ptr = scene.rows)) {
+		scene.rows = *row_link(ptr);
+		free_percpu(ptr);
+	}
+}
+
+static void take_all(void)
+{
+	take_pages();
+	take_rows();
 }
 
 static struct party *current_party(void)
@@ -332,6 +367,7 @@ static void reclaim_exit(struct kunit *test)
 	if (scene.shrinker)
 		shrinker_free(scene.shrinker);
 	give_pages(ULONG_MAX);
+	give_rows();
 }
 
 struct io_case {
@@ -363,7 +399,7 @@ static void io_test(struct kunit *test)
 	scene.nr_holders = param->nr_holders;
 	party_start(test, &scene.io, io_main, GFP_NOIO);
 
-	take_pages();
+	take_all();
 	began = ktime_get();
 	wake_up_process(scene.io.task);
 	for (i = 0; i < param->nr_holders; i++)
@@ -395,7 +431,7 @@ static void nested_test(struct kunit *test)
 	scene.in_reclaim = allocate_in_reclaim;
 	party_start(test, party, holder_main, GFP_KERNEL);
 	scene.nr_holders = 1;
-	take_pages();
+	take_all();
 	wake_up_process(party->task);
 	KUNIT_EXPECT_TRUE(test, party_finish(test, party));
 	KUNIT_EXPECT_GT(test, party->nr_reclaims, 0);
