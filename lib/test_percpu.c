@@ -60,7 +60,8 @@
  *   before it is freed. Where the allocator has calls for batches, for objects
  *   that are not zeroed, and for any context, those are used as well: the last
  *   in hardirq. What each player does, turn by turn, follows from seed alone;
- *   which objects it meets depends on the others
+ *   which objects it meets depends on the others. stress_digest is made of what
+ *   they drew: of all of it unless seconds is given, else of the first turns
  *
  * Figures are printed as "test_percpu: NAME VALUE UNIT". Time figures end in
  * _tN where N is the number of threads, pages are those of all units.
@@ -1057,7 +1058,7 @@ struct stress_player {
 	atomic_t busy;
 	u64 turns, allocs, frees, failed;
 	u64 nolock, bulk, uninit;	/* of the allocs */
-	u32 digest;		/* of what it drew in its first turns */
+	u32 digest;		/* of what it drew, see stress_digests() */
 };
 
 /* What a player does in a turn; drawn before it looks at any object. */
@@ -1080,6 +1081,7 @@ struct stress_team {
 
 struct stress {
 	unsigned int loops;
+	u64 irq_turns;			/* what a player in interrupts has to do */
 	unsigned long end;		/* in jiffies, if there is a time limit */
 	unsigned int nr_teams;
 	struct stress_team *team;
@@ -1093,7 +1095,8 @@ struct stress {
 };
 
 #define STRESS_IRQ_OBJECTS	64
-#define STRESS_IRQ_TURNS	8
+#define STRESS_IRQ_TURNS	8	/* by each interrupt, one of which comes */
+#define STRESS_IRQ_LOOPS	64	/* every so many turns of the task */
 #define STRESS_BATCH		20
 #define STRESS_DIGEST_TURNS	100
 #define STRESS_ERRORS_SHOWN	10
@@ -1230,6 +1233,15 @@ static void stress_rcu_free(struct rcu_head *rcu)
 	smp_store_release(&object->in_rcu, false);
 }
 
+/*
+ * All turns count where loops limits them, as each player then has as many whenever
+ * it is run; else the first, which none is too slow for.
+ */
+static bool stress_digests(const struct stress_player *player)
+{
+	return !seconds || player->turns < STRESS_DIGEST_TURNS;
+}
+
 static struct stress_draw stress_draw(struct stress_player *player)
 {
 	struct rnd_state *rnd = &player->rnd;
@@ -1243,7 +1255,7 @@ static struct stress_draw stress_draw(struct stress_player *player)
 	draw.tag = random_below(rnd, 256);
 	draw.size = stress_size(rnd);
 	draw.align = random_below(rnd, 64) ? 1UL << random_below(rnd, 7) : PAGE_SIZE;
-	if (player->turns < STRESS_DIGEST_TURNS)
+	if (stress_digests(player))
 		player->digest = jhash_3words(draw.own ^ draw.tag << 16, draw.shared,
 					      draw.size ^ draw.align << 16, player->digest);
 	return draw;
@@ -1361,7 +1373,7 @@ static void stress_interrupt(struct stress_player *player, enum stress_context e
 	/* Its thread may have been moved to another CPU and started a second. */
 	if (atomic_cmpxchg_acquire(&player->busy, 0, 1))
 		return;
-	for (i = 0; i < STRESS_IRQ_TURNS; i++)
+	for (i = 0; i < STRESS_IRQ_TURNS && player->turns < player->stress->irq_turns; i++)
 		stress_turn(player, i % 2 ? odd : even);
 	atomic_set_release(&player->busy, 0);
 }
@@ -1383,6 +1395,27 @@ static bool stress_is_over(const struct stress *stress, unsigned int turn)
 	return seconds ? time_after(jiffies, stress->end) : turn > stress->loops;
 }
 
+static void stress_call_interrupts(struct stress_team *team)
+{
+	queue_work(system_bh_wq, &team->softirq_work);
+	if (IS_ENABLED(CONFIG_IRQ_WORK))
+		irq_work_queue(&team->hardirq_work);
+}
+
+static void stress_wait_for_interrupts(struct stress_team *team)
+{
+	flush_work(&team->softirq_work);
+	if (IS_ENABLED(CONFIG_IRQ_WORK))
+		irq_work_sync(&team->hardirq_work);
+}
+
+/* Calls that came while one was pending were lost. */
+static bool stress_lacks_turns(const struct stress *stress, const struct stress_team *team)
+{
+	return team->softirq.turns < stress->irq_turns ||
+	       (IS_ENABLED(CONFIG_IRQ_WORK) && team->hardirq.turns < stress->irq_turns);
+}
+
 static int stress_worker(struct worker *worker)
 {
 	struct stress *stress = (struct stress *)worker->crew->arg;
@@ -1392,16 +1425,16 @@ static int stress_worker(struct worker *worker)
 	start_together(worker);
 	for (i = 1; !stress_is_over(stress, i) && !crew_stopped(worker->crew); i++) {
 		stress_turn(&team->task, random_below(&team->task.rnd, STRESS_CONTEXTS));
-		if (i % 64)
+		if (i % STRESS_IRQ_LOOPS)
 			continue;
-		queue_work(system_bh_wq, &team->softirq_work);
-		if (IS_ENABLED(CONFIG_IRQ_WORK))
-			irq_work_queue(&team->hardirq_work);
+		stress_call_interrupts(team);
 		cond_resched();
 	}
-	cancel_work_sync(&team->softirq_work);
-	if (IS_ENABLED(CONFIG_IRQ_WORK))
-		irq_work_sync(&team->hardirq_work);
+	stress_wait_for_interrupts(team);
+	while (!seconds && stress_lacks_turns(stress, team) && !crew_stopped(worker->crew)) {
+		stress_call_interrupts(team);
+		stress_wait_for_interrupts(team);
+	}
 	worker->end = ktime_get_ns();
 	return 0;
 }
@@ -1424,6 +1457,8 @@ static int stress_init(struct stress *stress, unsigned int nr_teams)
 	unsigned int i, taken = 0;
 
 	stress->loops = loops ?: 100000;
+	stress->irq_turns = seconds ? U64_MAX :
+			    stress->loops / STRESS_IRQ_LOOPS * STRESS_IRQ_TURNS;
 	stress->end = jiffies + seconds * HZ;
 	stress->nr_teams = nr_teams;
 	stress->nr_shared = 64 * nr_teams;
@@ -1476,7 +1511,7 @@ static void stress_report(struct stress *stress, u64 ns)
 		bulk += team->task.bulk;
 		uninit += team->task.uninit;
 	}
-	/* The same for the same seed, unless a player had too few turns. */
+	/* The same for the same seed: of all turns, or without a limit of the first. */
 	report("stress_digest", digest, "number");
 	report("stress_turns", turns, "count");
 	report("stress_task_allocs", in_task, "count");
