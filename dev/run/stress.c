@@ -514,6 +514,12 @@ static long live_areas(void)
 	return figure(DEBUG "/percpu_stats", "nr_cur_alloc");
 }
 
+/* A page of each unit: what is populated and given back. */
+static long row_kib(void)
+{
+	return figure(DEBUG "/percpu_stats", "nr_units") * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
 /* Nothing is left of what was before: it does not get less any more. */
 static void wait_until_quiet(void)
 {
@@ -557,8 +563,7 @@ static void look_before(const char *scene)
  */
 static void check_given_back(const char *scene)
 {
-	long back_kib = BACK_ROWS * figure(DEBUG "/percpu_stats", "nr_units") *
-			(sysconf(_SC_PAGESIZE) / 1024);
+	long back_kib = BACK_ROWS * row_kib();
 	double begin = now();
 	long kib, areas, dying;
 	char limit[32];
@@ -665,6 +670,8 @@ static long sum_turns(bool failed)
 }
 
 static long peak_percpu_kib, lowest_free_kib = LONG_MAX;
+/* By what Percpu did from one look to the next: at least so much. */
+static long populated_kib, given_back_kib;
 
 static long kib_in(const char *text, const char *name)
 {
@@ -677,6 +684,7 @@ static long kib_in(const char *text, const char *name)
 static void note_peak(void)
 {
 	static char text[4096];
+	static long last_kib;
 	static int fd = -1;
 	long percpu_kib, free_kib;
 	ssize_t n;
@@ -687,6 +695,11 @@ static void note_peak(void)
 	text[n < 0 ? 0 : n] = 0;
 	percpu_kib = kib_in(text, "\nPercpu:") - before.percpu_kib;
 	free_kib = kib_in(text, "\nMemFree:");
+	if (percpu_kib > last_kib)
+		populated_kib += percpu_kib - last_kib;
+	else
+		given_back_kib += last_kib - percpu_kib;
+	last_kib = percpu_kib;
 	peak_percpu_kib = percpu_kib > peak_percpu_kib ? percpu_kib : peak_percpu_kib;
 	lowest_free_kib = free_kib < lowest_free_kib ? free_kib : lowest_free_kib;
 }
@@ -1225,6 +1238,10 @@ static int races(const char *seconds_text, const char *seed_text)
 	for (unsigned int i = 0; i < nr_actors; i++)
 		check_scene(shared->actor[i].turns > 0, "races", shared->actor[i].name,
 			    shared->actor[i].turns, "at least 1");
+	check_scene(populated_kib >= row_kib(), "races", "rows that were populated, or more",
+		    populated_kib / row_kib(), "at least 1");
+	check_scene(given_back_kib >= row_kib(), "races", "rows that were given back, or more",
+		    given_back_kib / row_kib(), "at least 1");
 	check_given_back("races");
 	stop_watchdogs();
 	check_stalls("races");
