@@ -7,7 +7,7 @@
 # CONFIG is a fragment: what it does not name is off (allnoconfig), and what it
 # names must hold afterwards. The whole output is kept in OUT/build.log.
 #
-#   dev/kbuild.sh build/linux build/out/run dev/configs/run.config bzImage modules
+#   dev/kbuild.sh build/linux build/out/load build/out/load.config bzImage modules
 set -eu
 die() { echo "kbuild: $*" >&2; exit 1; }
 [ $# -ge 4 ] || die "usage: dev/kbuild.sh TREE OUT CONFIG [VARIABLE=VALUE...] TARGET..."

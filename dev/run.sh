@@ -9,9 +9,9 @@
 #   dev/run.sh races [SECONDS] [SEED]   churn, hotplug, shrinkers, modules, readers
 #                                       at once, and look at every byte
 #
-# The scenarios are dev/run/load and so on. Ends with 0 only if every check held;
-# the last line of the latter two is "N passed, N failed". SEED is printed, and the
-# same one has every actor do the same again. Environment:
+# The scenarios are dev/run/load and so on. Ends with 0 only if every check held; the
+# last line is "N passed, N failed". SEED is printed, and the same one has every actor
+# do the same again. Environment:
 #   KERNEL=DIR         use this Linux 7.3 tree instead of Debian's source
 #   RUN_SHELL=1        leave a shell in the guest afterwards
 #   PERCPU_TREE=stock  run the stock allocator, for comparison
@@ -22,7 +22,6 @@ shell=${RUN_SHELL:-}
 scenario=${1:-load}
 limit=1800	# seconds for the guest; some 100 on an idle machine without KVM
 memory=512	# MiB
-build=run config=dev/configs/run.config
 die() { echo "run: $*" >&2; exit 1; }
 
 case $kind in
@@ -31,7 +30,7 @@ stock)	tree=build/linux-stock suffix=-stock ;;
 *)	die "PERCPU_TREE is '$kind'; it may be ours or stock" ;;
 esac
 case $scenario in
-load)	arguments= ;;
+load)	build=load arguments= ;;
 pressure)
 	scenes=noretry,nowait,forks,kernel,limit,limit-kernel,killed
 	build=stress memory=256
@@ -50,12 +49,9 @@ sh dev/get-linux.sh ${KERNEL:+"$KERNEL"}
 sh dev/tree.sh "$kind"
 
 echo "== kernel ($out)"
-if [ $build = stress ]; then
-	config=$out.config
-	mkdir -p build/out
-	cat dev/configs/run.config dev/configs/stress.config > $config
-fi
-sh dev/kbuild.sh $tree $out $config ARCH=x86_64 bzImage modules
+mkdir -p build/out
+cat dev/configs/run.config dev/configs/$build.config > $out.config
+sh dev/kbuild.sh $tree $out $out.config ARCH=x86_64 bzImage modules
 kernel=$out/arch/x86/boot/bzImage
 
 echo "== userspace"
@@ -106,10 +102,8 @@ else
 	boot $limit $accel $cpu $log '' < /dev/null | sed -u 's/\r//g'
 fi
 
-if [ $scenario != load ]; then
-	verdicts() { grep -c "^$1  *.*(.*)" $log || :; }
-	echo "$(verdicts ok) passed, $(verdicts FAILED) failed"
-fi
+verdicts() { grep -c "^$1  *.*(.*)" $log || :; }
+echo "$(verdicts ok) passed, $(verdicts FAILED) failed"
 case $(tr -d '\r' < $log 2>/dev/null | grep '^run: ' | tail -n 1) in
 'run: passed')	exit 0 ;;
 'run: FAILED')	exit 1 ;;

@@ -3,9 +3,9 @@
 # Run the tests and sum up.
 #
 #   dev/test.sh [PART]...      parts: apply series tools sim vmalloc vparts kunit
-#                              races (all of these without PART); on demand: pressure,
-#                              model, sim-be64, kunit-full (every machine and checker),
-#                              and races-long, an hour or RACES_SECONDS of races
+#                              races (all of these without PART); on demand: load,
+#                              pressure, model, sim-be64, kunit-full (every machine and
+#                              checker), and races-long, an hour or RACES_SECONDS of races
 #   dev/test.sh full           all, with what else is run on demand only; the last is
 #                              kunit-full, whose table so stands at the end
 #
@@ -27,6 +27,7 @@ run_part() {
 	vparts)	dev/packages.sh sim && make -C tools/testing/vmalloc/parts test ;;
 	kunit)	dev/packages.sh source && linux && dev/kunit.sh test ;;
 	kunit-full) dev/packages.sh source && linux && dev/kunit.sh full ;;
+	load)	dev/run.sh load ;;
 	pressure)	dev/run.sh pressure ;;
 	races)	dev/run.sh races 60 ;;
 	races-long)	dev/run.sh races "${RACES_SECONDS:-3600}" ;;
@@ -38,7 +39,7 @@ linux() { dev/get-linux.sh ${KERNEL:+"$KERNEL"}; }
 
 [ $# -gt 0 ] || set -- apply series tools sim vmalloc vparts kunit races
 [ "$*" != full ] ||
-	set -- apply series tools sim vmalloc vparts sim-be64 model pressure races races-long kunit-full
+	set -- apply series tools sim vmalloc vparts sim-be64 model load pressure races races-long kunit-full
 mkdir -p build/test
 passed=0 failed=0 began=$(date +%s)
 for part; do

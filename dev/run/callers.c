@@ -8,6 +8,9 @@
  *   callers bpf NUMBER               make NUMBER BPF maps of each kind that has
  *                                    percpu elements, fill and read them; print
  *                                    how many elements could not be had at once
+ *   callers bpf-irq NUMBER           on each CPU have a BPF program insert NUMBER
+ *                                    elements in one hard interrupt; print how many
+ *                                    it could not have
  *   callers modules ROUNDS A,B C     load and unload modules: A then B by one
  *                                    worker, C by another
  *   callers test MODULE [PARAMETERS] load a test module, which does its work
@@ -50,6 +53,7 @@
 #define MAX_LIVE 1024
 #define MAP_ENTRIES 200
 #define MAP_VALUE_BYTES 64
+#define IRQ_VALUE 0x5a5a5a5a
 #define MAX_CPUS 64
 
 static void die(const char *format, ...)
@@ -88,6 +92,16 @@ static int ended_well(pid_t pid)
 	return WIFEXITED(status) && !WEXITSTATUS(status);
 }
 
+static void bind_to(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		die("CPU %d", cpu);
+}
+
 /* Run @work(@worker, @number, @arg) in @workers processes, bound to CPUs. */
 static int run_workers(int workers, int number, void *arg,
 		       void (*work)(int worker, int number, void *arg))
@@ -101,11 +115,7 @@ static int run_workers(int workers, int number, void *arg,
 		if (pids[i] < 0)
 			die("fork");
 		if (!pids[i]) {
-			cpu_set_t set;
-
-			CPU_ZERO(&set);
-			CPU_SET(i % cpus, &set);
-			sched_setaffinity(0, sizeof(set), &set);
+			bind_to(i % cpus);
 			work(i, number, arg);
 			exit(0);
 		}
@@ -317,19 +327,124 @@ static void bpf_work(int worker, int number, void *arg)
 	}
 }
 
+static void share_late(void)
+{
+	late = mmap(NULL, sizeof(*late), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		    -1, 0);
+	if (late == MAP_FAILED)
+		die("mmap");
+}
+
 /* All others are there when the map is made, so only the last kind can be late. */
 static int bpf_maps(int number)
 {
 	int failed;
 
-	late = mmap(NULL, sizeof(*late), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		    -1, 0);
-	if (late == MAP_FAILED)
-		die("mmap");
+	share_late();
 	failed = on_every_cpu(number, NULL, bpf_work);
 	printf("late elements: %ld of %ld\n", atomic_load(&late->nr_late),
 	       atomic_load(&late->nr) / 3);
 	return failed;
+}
+
+/* A program that inserts the keys below @number, and returns how many it could not. */
+static int load_inserter(int map, int number)
+{
+	const struct bpf_insn insns[] = {
+		/* r6: key, r7: misses; on the stack a copy of the key, and the value */
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_6, .imm = 0 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_7, .imm = 0 },
+		{ .code = BPF_ST | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_10, .off = -16,
+		  .imm = IRQ_VALUE },
+		/* the loop */
+		{ .code = BPF_STX | BPF_MEM | BPF_W, .dst_reg = BPF_REG_10,
+		  .src_reg = BPF_REG_6, .off = -4 },
+		{ .code = BPF_LD | BPF_IMM | BPF_DW, .dst_reg = BPF_REG_1,
+		  .src_reg = BPF_PSEUDO_MAP_FD, .imm = map },
+		{ 0 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_2,
+		  .src_reg = BPF_REG_10 },
+		{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_2, .imm = -4 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_3,
+		  .src_reg = BPF_REG_10 },
+		{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_3, .imm = -16 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_4, .imm = BPF_ANY },
+		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_map_update_elem },
+		{ .code = BPF_JMP | BPF_JEQ | BPF_K, .dst_reg = BPF_REG_0, .imm = 0, .off = 1 },
+		{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_7, .imm = 1 },
+		{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_6, .imm = 1 },
+		{ .code = BPF_JMP | BPF_JLT | BPF_K, .dst_reg = BPF_REG_6, .imm = number,
+		  .off = -13 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_0,
+		  .src_reg = BPF_REG_7 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	int program = bpf(BPF_PROG_LOAD, (union bpf_attr) {
+		.prog_type = BPF_PROG_TYPE_RAW_TRACEPOINT, .insns = (uintptr_t)insns,
+		.insn_cnt = sizeof(insns) / sizeof(insns[0]), .license = (uintptr_t)"GPL" });
+
+	if (program < 0)
+		die("a BPF program");
+	return program;
+}
+
+/* Of the keys below @number those that are there: their value on @cpu, zeroes elsewhere. */
+static int count_inserted(int map, int number, int cpu)
+{
+	uint64_t values[MAX_CPUS];
+	int cpus = sysconf(_SC_NPROCESSORS_CONF), found = 0;
+
+	for (uint32_t key = 0; key < number; key++) {
+		if (bpf(BPF_MAP_LOOKUP_ELEM, (union bpf_attr) {
+				.map_fd = map, .key = (uintptr_t)&key,
+				.value = (uintptr_t)values }))
+			continue;
+		found++;
+		for (int i = 0; i < cpus; i++)
+			if (values[i] != (i == cpu ? IRQ_VALUE : 0))
+				die("element %u of a BPF program was overwritten", key);
+	}
+	return found;
+}
+
+/*
+ * @cpu runs the program in an interrupt that another CPU sends, and so with nothing
+ * refilled meanwhile. One insertion before has it refill what it keeps of the elements
+ * themselves, which are no percpu objects and which the program needs as many of.
+ */
+static int insert_in_interrupt(int cpu, int number)
+{
+	static char values[MAX_CPUS][sizeof(uint64_t)];
+	int map = bpf(BPF_MAP_CREATE, (union bpf_attr) {
+		.map_type = BPF_MAP_TYPE_PERCPU_HASH, .map_flags = BPF_F_NO_PREALLOC,
+		.key_size = sizeof(uint32_t), .value_size = sizeof(uint64_t),
+		.max_entries = number + 1 });
+	union bpf_attr run = { .test.flags = BPF_F_TEST_RUN_ON_CPU, .test.cpu = cpu };
+
+	if (map < 0)
+		die("a BPF map");
+	run.test.prog_fd = load_inserter(map, number);
+	bind_to(cpu);
+	insert(map, number, values);
+	bind_to((cpu + 1) % sysconf(_SC_NPROCESSORS_ONLN));
+	if (syscall(SYS_bpf, BPF_PROG_TEST_RUN, &run, sizeof(run)))
+		die("running a BPF program");
+	if (count_inserted(map, number, cpu) + run.test.retval != number)
+		die("%u of %d elements missed, others are gone", run.test.retval, number);
+	close(run.test.prog_fd);
+	close(map);
+	return run.test.retval;
+}
+
+static int bpf_irq(int number)
+{
+	int cpus = sysconf(_SC_NPROCESSORS_ONLN), missed = 0;
+
+	share_late();
+	for (int cpu = 0; cpu < cpus; cpu++)
+		missed += insert_in_interrupt(cpu, number);
+	printf("missed elements: %d of %d\n", missed, cpus * number);
+	return 0;
 }
 
 /* 0, or EAGAIN from a test module that has done its work and does not stay. */
@@ -528,6 +643,8 @@ int main(int argc, char **argv)
 		return on_every_cpu(number_of(argv[2]), NULL, cgroup_work);
 	if (!strcmp(command, "bpf") && argc == 3)
 		return bpf_maps(number_of(argv[2]));
+	if (!strcmp(command, "bpf-irq") && argc == 3)
+		return bpf_irq(number_of(argv[2]));
 	if (!strcmp(command, "modules") && argc > 3 && argc <= 3 + 64)
 		return run_workers(argc - 3, number_of(argv[2]), argv + 3, modules_work);
 	if (!strcmp(command, "test") && (argc == 3 || argc == 4))
