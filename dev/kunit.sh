@@ -39,15 +39,17 @@ row() {
 }
 
 # plan NAME: sets $machine, $like (what it is but for the compiler), $checks (with
-# commas), $arguments of the kernel, and $same, the first run with this kernel
+# commas), $arguments of the kernel, $stops, the function that has to stop it, and
+# $same, the first run with this kernel
 plan() {
-	arguments=
+	arguments='' stops=
 	if columns=$(row runs "$1"); then
 		# shellcheck disable=SC2086
 		set -- "$1" $columns
 		machine=$3 checks=$4
 		shift 4
 		arguments=$*
+		stops=$(echo " $arguments" | sed -n 's/.* stops=\([^ ]*\).*/\1/p')
 		same=$(awk -v m="$machine" -v c="$checks" \
 			'$3 == m && $4 == c { print $1; exit }' dev/kunit/runs)
 	else
@@ -212,13 +214,22 @@ unprovoked() {
 	'
 }
 
-# A boot whose requests fail may stop, but where the kernel checks for that: print the
-# first line of its end. After a bad access that is another one.
+# The kernel stopped in a BUG_ON() of $stops, after a request had failed and before any
+# other complaint: print the line that says so.
 stopped() {
-	case $arguments in *fail_percpu=*) ;; *) return 1 ;; esac
-	sed -n '/FAULT_INJECTION: forcing a failure/,$p' "$out/kunit.log" |
-		grep -E 'BUG: |BUG at|Oops|Kernel panic' | sed -n '1s/^\[[^]]*\] *//p' |
-		grep -E '^kernel BUG at|^Kernel panic - not syncing: ' | grep -v 'Attempted to kill'
+	awk -v stops="$stops" '
+		/FAULT_INJECTION: forcing a failure/ { failed = 1 }
+		failed && !end && /BUG: |BUG at|Oops|Kernel panic/ {
+			end = $0
+			if (!/\] kernel BUG at /) exit
+		}
+		end && /RIP: / { right = index($0, ":" stops "+"); exit }
+		END {
+			if (!right) exit 1
+			sub(/^\[[^]]*\] */, "", end)
+			print end
+		}
+	' "$out/kunit.log"
 }
 
 # Where the kernel complains: "line: text". The kernel has data races of its own;
@@ -258,8 +269,8 @@ run() {
 	(cd "$tree" && ./tools/testing/kunit/kunit.py exec --build_dir="$kernel" \
 		--timeout="$seconds" "$@" < /dev/null) > "$out/kunit.txt" 2>&1 || :
 	tr -d '\r' < "$kernel/test.log" > "$out/kunit.log" || :
-	if reason=$(stopped); then
-		echo "  it stopped where it checks for a failed request: $reason"
+	if [ -n "$stops" ] && reason=$(stopped); then
+		echo "  it stopped where it checks for a failed request, in $stops: $reason"
 		result "$name" 1 0 0 $(($(date +%s) - began))
 		return
 	fi
@@ -285,6 +296,10 @@ run() {
 			echo "  dev/kunit/init did not come to its end"
 			f=$((f + 1))
 		fi
+	fi
+	if [ -n "$stops" ]; then
+		echo "  it did not stop in $stops"
+		f=$((f + 1))
 	fi
 	unprovoked < "$out/kunit.log" > "$out/unprovoked.log"
 	complain > "$out/complaints"
