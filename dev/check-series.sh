@@ -9,9 +9,10 @@ set -eu
 cd "$(dirname "$0")/.."
 first=${1:-1} last=${2:-}
 tree=build/linux-series out=build/out/series
+sim=$PWD/$out/sim
 die() { echo "check-series: $*" >&2; exit 1; }
 
-dev/packages.sh source uml
+dev/packages.sh source uml sim
 dev/get-linux.sh ${KERNEL:+"$KERNEL"}
 mkdir -p $out
 dev/series.py $out/mails
@@ -38,6 +39,53 @@ boot() {
 		! grep -E 'Kernel panic|BUG:|WARNING:|(^|\] )not ok' "$log"
 }
 
+# Objects of what the kernel will build once the new vmalloc is complete.
+early_objects() {
+	for source in "$tree"/mm/vmalloc-*.c; do
+		object=$(basename "$source" .c).o
+		[ ! -f "$source" ] || grep -q "$object" $tree/mm/Makefile || echo "mm/$object"
+	done
+}
+
+# run_sim FOLDER WHAT...: make it there, with its output in the log
+run_sim() {
+	folder=$1
+	shift
+	SCALE=20 make -C "$tree/tools/testing/$folder" O="$sim/$folder" "$@" \
+		>> $out/sim.log 2>&1
+}
+
+# links WHAT: are there all files that its tests in userspace are made of?
+links() {
+	case $1 in
+	percpu)	[ -f $tree/tools/testing/percpu/test-gfp.c ] ;;
+	vmalloc)	[ -f $tree/mm/vmalloc-validate.c ] ;;
+	esac
+}
+
+# userspace MAIL: what it changes, in the tests of percpu and of vmalloc: the program,
+# or those of its objects that there are; each part of vmalloc is a program by itself
+userspace() {
+	for what in percpu vmalloc; do
+		grep -q "^diff --git a/\(mm\|tools/testing\)/$what" "$1" || continue
+		[ -f $tree/tools/testing/$what/Makefile ] || continue
+		if links $what; then
+			run_sim $what smp || return 1
+		else
+			objects=$(cd $tree && find mm tools/testing/$what -maxdepth 1 \
+				-name "$what-*.c" -o -name 'test-*.c' -o -name main.c \
+				-o -name world.c -o -name model.c |
+				sed "s|.*/\(.*\)\.c|$sim/$what/smp/\1.o|
+					s|smp/\(.*-kasan.o\)|kasan/\1|
+					s|smp/\(.*-km.o\)|up/\1|")
+			# shellcheck disable=SC2086
+			run_sim $what $objects || return 1
+		fi
+		[ ! -f $tree/tools/testing/$what/parts/Makefile ] ||
+			run_sim $what/parts test || return 1
+	done
+}
+
 # shellcheck disable=SC2046
 set -- $(find "$PWD/$out/mails" -name '0*.patch' ! -name '0000-*' | sort)
 count=$# number=0
@@ -49,9 +97,15 @@ for mail; do
 	[ $number -ge "$first" ] || continue
 	[ $number -le "$last" ] || break
 	echo "== $number of $count: ${name#*-}"
+	: > $out/sim.log
+	userspace "$mail" || die "step $number: tests in userspace fail; see $out/sim.log"
+	sed -n 's/^[0-9]* passed, 0 failed/  userspace: &/p' $out/sim.log
 	for kind in up smp; do
 		configure $kind > $out/$kind.config
 		dev/kbuild.sh $tree $out/$kind $out/$kind.config ARCH=um all
+		# shellcheck disable=SC2046
+		[ -z "$(early_objects)" ] ||
+			dev/kbuild.sh $tree $out/$kind $out/$kind.config ARCH=um $(early_objects)
 		cpus=$([ $kind = up ] || echo ncpus=2)
 		# shellcheck disable=SC2086
 		boot $out/$kind/linux $out/$kind.log $cpus ||
