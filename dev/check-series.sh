@@ -89,6 +89,8 @@ userspace() {
 # shellcheck disable=SC2046
 set -- $(find "$PWD/$out/mails" -name '0*.patch' ! -name '0000-*' | sort)
 count=$# number=0
+: > $out/up.booted
+: > $out/smp.booted
 last=${last:-$count}
 for mail; do
 	number=$((number + 1))
@@ -106,10 +108,16 @@ for mail; do
 		# shellcheck disable=SC2046
 		[ -z "$(early_objects)" ] ||
 			dev/kbuild.sh $tree $out/$kind $out/$kind.config ARCH=um $(early_objects)
+		sum=$(sha256sum < $out/$kind/linux)
+		if [ "$sum" = "$(cat $out/$kind.booted)" ]; then
+			echo "  $kind is the kernel of the step before"
+			continue
+		fi
 		cpus=$([ $kind = up ] || echo ncpus=2)
 		# shellcheck disable=SC2086
 		boot $out/$kind/linux $out/$kind.log $cpus ||
 			die "step $number ($kind) does not boot or its tests fail; see $out/$kind.log"
+		echo "$sum" > $out/$kind.booted
 		echo "  $kind boots; KUnit: $(grep -c -E '(^|\] )ok ' $out/$kind.log || :) suites passed"
 	done
 done
