@@ -3,7 +3,8 @@
  * KUnit tests of vmalloc, through its public interface.
  *
  * What every caller may rely on is checked here and nothing else, so the suite
- * passes on any implementation that keeps the contract.
+ * passes on any implementation that keeps the contract.  One that can check its
+ * invariants does so after each case.
  *
  * The cases named mask_* record, by tracepoints, with which mask and in which
  * scope the current task allocates pages and slab objects while it calls vmalloc
@@ -11,8 +12,12 @@
  * are made to be missing by a window of addresses that nobody used before.
  */
 #include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/err.h>
 #include <linux/gfp.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
+#include <linux/prandom.h>
 #include <linux/sched/mm.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -24,6 +29,21 @@
 #ifdef CONFIG_TRACEPOINTS
 #include <trace/events/kmem.h>
 #endif
+
+/* ---- invariants ---------------------------------------------------------- */
+
+bool vmap_space_validate(void);
+
+/* For an implementation that has none; it says itself what does not hold. */
+bool __weak vmap_space_validate(void)
+{
+	return true;
+}
+
+static void check_invariants(struct kunit *test)
+{
+	KUNIT_EXPECT_TRUE(test, vmap_space_validate());
+}
 
 /* ---- contents ------------------------------------------------------------ */
 
@@ -497,6 +517,134 @@ static void recorder_exit(struct kunit_suite *suite)
 
 #endif
 
+/* ---- several at once ----------------------------------------------------- */
+
+#define NR_ACTORS	4
+#define NR_KEPT		12
+#define NR_TURNS	600
+#define MOST_PAGES	24
+
+/* How something was got, and is given back. */
+enum kind { BY_VMALLOC, ALIGNED, LONG, BY_VMAP, BY_RAM, NR_KINDS };
+
+struct kept {
+	void *p;
+	enum kind kind;
+	unsigned int nr_pages;
+	u64 tag;
+};
+
+struct actor {
+	struct completion done;
+	struct rnd_state random;
+	struct page *pages[MOST_PAGES];
+	struct kept kept[NR_KEPT];
+	u64 next_tag;
+	unsigned int nr_failed, nr_spoilt;
+};
+
+static u64 *last_word(const struct kept *kept)
+{
+	return kept->p + kept->nr_pages * PAGE_SIZE - sizeof(u64);
+}
+
+static void give_back(struct actor *actor, struct kept *kept)
+{
+	/* Those pages are in other mappings too. */
+	bool own = kept->kind != BY_VMAP && kept->kind != BY_RAM;
+
+	if (!kept->p)
+		return;
+	if (own && (*(u64 *)kept->p != kept->tag || *last_word(kept) != kept->tag))
+		actor->nr_spoilt++;
+	if (!own && (vmalloc_to_page(kept->p) != actor->pages[0] ||
+		     vmalloc_to_page(last_word(kept)) != actor->pages[kept->nr_pages - 1]))
+		actor->nr_spoilt++;
+	if (kept->kind == BY_RAM)
+		vm_unmap_ram(kept->p, kept->nr_pages);
+	else
+		vfree(kept->p);
+	kept->p = NULL;
+}
+
+static void *get_kept(struct actor *actor, const struct kept *kept)
+{
+	const unsigned long bytes = kept->nr_pages * PAGE_SIZE;
+
+	switch (kept->kind) {
+	case BY_VMAP:
+		return vmap(actor->pages, kept->nr_pages, VM_MAP, PAGE_KERNEL);
+	case BY_RAM:
+		return vm_map_ram(actor->pages, kept->nr_pages, NUMA_NO_NODE);
+	case ALIGNED:
+		return __vmalloc_node(bytes, SZ_1M, GFP_KERNEL, NUMA_NO_NODE, NULL);
+	default:
+		return vmalloc(bytes);
+	}
+}
+
+static void take_one(struct actor *actor, struct kept *kept)
+{
+	kept->kind = prandom_u32_state(&actor->random) % NR_KINDS;
+	kept->nr_pages = 1 + prandom_u32_state(&actor->random) % MOST_PAGES;
+	if (kept->kind == LONG)
+		kept->nr_pages += 128;
+	kept->p = get_kept(actor, kept);
+	if (!kept->p) {
+		actor->nr_failed++;
+		return;
+	}
+	if (kept->kind == BY_VMAP || kept->kind == BY_RAM)
+		return;
+	kept->tag = actor->next_tag++;
+	*(u64 *)kept->p = kept->tag;
+	*last_word(kept) = kept->tag;
+}
+
+static int act(void *data)
+{
+	struct actor *actor = data;
+	struct kept *kept;
+	unsigned int i;
+
+	for (i = 0; i < NR_TURNS + NR_KEPT; i++) {
+		kept = &actor->kept[i % NR_KEPT];
+		give_back(actor, kept);
+		if (i < NR_TURNS)
+			take_one(actor, kept);
+		cond_resched();
+	}
+	complete(&actor->done);
+	return 0;
+}
+
+static void threads_keep_what_they_have(struct kunit *test)
+{
+	struct task_struct *task[NR_ACTORS];
+	struct actor *actors;
+	unsigned int i;
+
+	actors = kunit_kcalloc(test, NR_ACTORS, sizeof(*actors), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, actors);
+	for (i = 0; i < NR_ACTORS; i++) {
+		init_completion(&actors[i].done);
+		prandom_seed_state(&actors[i].random, i + 1);
+		actors[i].next_tag = (u64)(i + 1) << 32;
+		get_pages(test, actors[i].pages, MOST_PAGES);
+	}
+	for (i = 0; i < NR_ACTORS; i++)
+		task[i] = kthread_run(act, &actors[i], "vmalloc/%u", i);
+	for (i = 0; i < NR_ACTORS; i++)
+		while (!IS_ERR(task[i]) && !wait_for_completion_timeout(&actors[i].done, 1))
+			vm_unmap_aliases();
+	for (i = 0; i < NR_ACTORS; i++) {
+		KUNIT_EXPECT_FALSE(test, IS_ERR(task[i]));
+		KUNIT_EXPECT_EQ(test, actors[i].nr_failed, 0);
+		KUNIT_EXPECT_EQ(test, actors[i].nr_spoilt, 0);
+		put_pages(actors[i].pages, MOST_PAGES);
+	}
+}
+
 static struct kunit_case vmalloc_cases[] = {
 	KUNIT_CASE(sizes_keep_their_bytes),
 	KUNIT_CASE(zeroed_after_dirty),
@@ -512,6 +660,7 @@ static struct kunit_case vmalloc_cases[] = {
 	KUNIT_CASE_PARAM(mask_vmalloc, mask_gen_params),
 	KUNIT_CASE_PARAM(mask_kvmalloc, mask_gen_params),
 #endif
+	KUNIT_CASE_SLOW(threads_keep_what_they_have),
 	{}
 };
 
@@ -519,6 +668,7 @@ static struct kunit_suite vmalloc_suite = {
 	.name = "vmalloc",
 	.suite_init = recorder_init,
 	.suite_exit = recorder_exit,
+	.exit = check_invariants,
 	.test_cases = vmalloc_cases,
 };
 
