@@ -333,23 +333,38 @@ static void read_shows_areas_and_holes(struct kunit *test)
 static struct recorder {
 	struct task_struct *task;
 	unsigned int nr_pages, nr_objects, nr_bad;
+	unsigned int nr_reserve;	/* as those who reclaim do */
 	gfp_t forbidden;	/* bits of the mask under test that must not appear */
 	gfp_t worst;
 	bool may_give_up;	/* waiting for memory is only right with these: */
+	bool may_use_reserve;
 } recorder;
 
 #define GIVES_UP	(__GFP_NORETRY | __GFP_RETRY_MAYFAIL)
+/* What tells one caller's mask from another's. */
+#define OWN_BITS	(GFP_KERNEL | GIVES_UP | __GFP_NOFAIL | __GFP_HIGH | __GFP_HIGHMEM | \
+			 __GFP_ACCOUNT)
+
+static bool is_bad(gfp_t gfp)
+{
+	/*
+	 * In this scope nothing reclaims, and reserves are there for it.  It is for page
+	 * tables, which are allocated with no mask of the caller's; another scope around
+	 * it may take some of GFP_KERNEL away.
+	 */
+	if (current->flags & PF_MEMALLOC) {
+		recorder.nr_reserve++;
+		gfp |= __GFP_IO | __GFP_FS;
+		return !recorder.may_use_reserve || (gfp & OWN_BITS) != GFP_KERNEL;
+	}
+	if (gfp & recorder.forbidden)
+		return true;
+	return recorder.may_give_up && (gfp & __GFP_DIRECT_RECLAIM) && !(gfp & GIVES_UP);
+}
 
 static void record(gfp_t gfp)
 {
-	bool bad = gfp & recorder.forbidden;
-
-	if (recorder.may_give_up && (gfp & __GFP_DIRECT_RECLAIM) && !(gfp & GIVES_UP))
-		bad = true;
-	/* In this scope nothing reclaims, whatever the mask. */
-	if (current->flags & PF_MEMALLOC)
-		bad = false;
-	if (bad) {
+	if (is_bad(gfp)) {
 		recorder.nr_bad++;
 		recorder.worst |= gfp;
 	}
@@ -439,6 +454,8 @@ static void recorder_start(const struct mask_case *mask)
 	recorder = (struct recorder) {
 		.forbidden = mask->forbidden,
 		.may_give_up = mask->gfp & GIVES_UP,
+		.may_use_reserve = (mask->gfp & GIVES_UP) ||
+				   !(mask->gfp & __GFP_DIRECT_RECLAIM),
 	};
 	WRITE_ONCE(recorder.task, current);
 }
@@ -481,6 +498,9 @@ static void mask_vmalloc(struct kunit *test)
 	memalloc_flags_restore(scope);
 	KUNIT_EXPECT_NOT_NULL(test, p);
 	KUNIT_EXPECT_GE(test, recorder.nr_pages, bytes >> (PAGE_SHIFT + MAX_PAGE_ORDER));
+	/* Elsewhere a table may be larger than the window, or part of a page. */
+	if (IS_ENABLED(CONFIG_X86_64))
+		KUNIT_EXPECT_EQ(test, recorder.may_use_reserve, !!recorder.nr_reserve);
 	vfree(p);
 }
 
@@ -501,6 +521,87 @@ static void mask_kvmalloc(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, is_vmalloc_addr(p));
 	KUNIT_EXPECT_TRUE(test, is_zero(p, bytes));
 	kvfree(p);
+}
+
+/* Of calls that take no mask, or where more than one thing is done with it, in a scope. */
+struct scope_case {
+	const char *name;
+	gfp_t forbidden;
+	unsigned int (*enter)(void);
+	bool (*call)(struct page **pages);
+};
+
+/* More than a page table has entries for, with usual pages. */
+#define SCOPE_PAGES	700
+
+static bool call_vmap(struct page **pages)
+{
+	void *p = vmap(pages, SCOPE_PAGES, VM_MAP, PAGE_KERNEL);
+
+	vunmap(p);
+	return p;
+}
+
+/* Some of a block, and an area of its own. */
+static bool call_vm_map_ram(struct page **pages)
+{
+	void *few = vm_map_ram(pages, 3, NUMA_NO_NODE);
+	void *many = vm_map_ram(pages, SCOPE_PAGES, NUMA_NO_NODE);
+
+	if (few)
+		vm_unmap_ram(few, 3);
+	if (many)
+		vm_unmap_ram(many, SCOPE_PAGES);
+	return few && many;
+}
+
+static bool call_vrealloc(struct page **pages)
+{
+	static const unsigned int steps[] = { 2, 40, 3, SCOPE_PAGES };
+	void *p = NULL, *next;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(steps); i++) {
+		next = vrealloc(p, steps[i] * PAGE_SIZE, GFP_KERNEL);
+		if (!next)
+			break;
+		p = next;
+	}
+	vfree(p);
+	return i == ARRAY_SIZE(steps);
+}
+
+static const struct scope_case scope_cases[] = {
+	{ "vmap, nofs scope", __GFP_FS, nofs_scope, call_vmap },
+	{ "vmap, noio scope", __GFP_FS | __GFP_IO, noio_scope, call_vmap },
+	{ "vm_map_ram, nofs scope", __GFP_FS, nofs_scope, call_vm_map_ram },
+	{ "vm_map_ram, noio scope", __GFP_FS | __GFP_IO, noio_scope, call_vm_map_ram },
+	{ "vrealloc, nofs scope", __GFP_FS, nofs_scope, call_vrealloc },
+	{ "vrealloc, noio scope", __GFP_FS | __GFP_IO, noio_scope, call_vrealloc },
+};
+
+KUNIT_ARRAY_PARAM_DESC(scope, scope_cases, name);
+
+static void mask_in_scope(struct kunit *test)
+{
+	const struct scope_case *call = test->param_value;
+	const struct mask_case mask = { .gfp = GFP_KERNEL, .forbidden = call->forbidden };
+	struct page *page = alloc_page(GFP_KERNEL), **pages;
+	unsigned int scope, i;
+	bool done;
+
+	pages = kunit_kmalloc_array(test, SCOPE_PAGES, sizeof(*pages), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	for (i = 0; i < SCOPE_PAGES; i++)
+		pages[i] = page;
+	scope = call->enter();
+	recorder_start(&mask);
+	done = call->call(pages);
+	recorder_stop(test);
+	memalloc_flags_restore(scope);
+	KUNIT_EXPECT_TRUE(test, done);
+	__free_page(page);
 }
 
 #else /* no tracepoints */
@@ -659,6 +760,7 @@ static struct kunit_case vmalloc_cases[] = {
 #ifdef CONFIG_TRACEPOINTS
 	KUNIT_CASE_PARAM(mask_vmalloc, mask_gen_params),
 	KUNIT_CASE_PARAM(mask_kvmalloc, mask_gen_params),
+	KUNIT_CASE_PARAM(mask_in_scope, scope_gen_params),
 #endif
 	KUNIT_CASE_SLOW(threads_keep_what_they_have),
 	{}
