@@ -338,6 +338,9 @@ static struct recorder {
 	gfp_t worst;
 	bool may_give_up;	/* waiting for memory is only right with these: */
 	bool may_use_reserve;
+	size_t attempt_bytes;	/* what kvmalloc() tries to get by kmalloc() */
+	unsigned int nr_attempts;
+	gfp_t attempt;
 } recorder;
 
 #define GIVES_UP	(__GFP_NORETRY | __GFP_RETRY_MAYFAIL)
@@ -385,6 +388,11 @@ static void record_kmalloc(void *unused, unsigned long ip, const void *p, size_t
 	if (current != recorder.task || in_interrupt())
 		return;
 	recorder.nr_objects++;
+	/* Large ones are traced twice. */
+	if (asked && asked == recorder.attempt_bytes && gfp != recorder.attempt) {
+		recorder.nr_attempts++;
+		recorder.attempt = gfp;
+	}
 	record(current_gfp_context(gfp));
 }
 
@@ -521,6 +529,75 @@ static void mask_kvmalloc(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, is_vmalloc_addr(p));
 	KUNIT_EXPECT_TRUE(test, is_zero(p, bytes));
 	kvfree(p);
+}
+
+/* 64 KiB with usual pages: kmalloc() has so much, by pages of a high order. */
+#define ATTEMPT_BYTES	(16 * PAGE_SIZE)
+
+/* Contiguous memory is not reclaimed for, but where the caller says that it is worth it. */
+static bool attempt_may_wait(const struct mask_case *mask)
+{
+	return (mask->gfp & __GFP_DIRECT_RECLAIM) && (mask->gfp & __GFP_RETRY_MAYFAIL);
+}
+
+static void check_attempt(struct kunit *test, const struct mask_case *mask)
+{
+	const gfp_t gfp = recorder.attempt;
+
+	KUNIT_EXPECT_EQ_MSG(test, recorder.nr_attempts, 1, "%s", mask->name);
+	KUNIT_EXPECT_TRUE(test, gfp & __GFP_NOWARN);
+	KUNIT_EXPECT_FALSE(test, gfp & __GFP_NOFAIL);
+	KUNIT_EXPECT_EQ(test, !!(gfp & __GFP_DIRECT_RECLAIM), attempt_may_wait(mask));
+	/* Nothing is added that the caller has not. */
+	KUNIT_EXPECT_EQ_MSG(test, gfp & ~(mask->gfp | __GFP_ZERO | __GFP_NOWARN), 0, "%pGg", &gfp);
+}
+
+static void *try_kvmalloc(struct kunit *test, const struct mask_case *mask)
+{
+	unsigned int scope = mask->enter();
+	void *p;
+
+	recorder_start(mask);
+	recorder.attempt_bytes = ATTEMPT_BYTES;
+	p = kvmalloc(ATTEMPT_BYTES, mask->gfp | __GFP_ZERO);
+	recorder_stop(test);
+	memalloc_flags_restore(scope);
+	check_attempt(test, mask);
+	return p;
+}
+
+static void mask_kvmalloc_attempt(struct kunit *test)
+{
+	u8 *p = try_kvmalloc(test, test->param_value);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_EXPECT_TRUE(test, is_zero(p, ATTEMPT_BYTES));
+	kvfree(p);
+}
+
+/* The attempt fails: vmalloc() does it, under the same mask. */
+static void kvmalloc_falls_back(struct kunit *test)
+{
+#ifdef CONFIG_FAIL_PAGE_ALLOC
+	const struct mask_case *mask;
+	u8 *p;
+
+	for (mask = mask_cases; mask < mask_cases + ARRAY_SIZE(mask_cases); mask++) {
+		/* Only those that do not wait can be made to fail. */
+		if (attempt_may_wait(mask))
+			continue;
+		current->fail_nth = 1;
+		p = try_kvmalloc(test, mask);
+		KUNIT_EXPECT_EQ_MSG(test, current->fail_nth, 0, "%s", mask->name);
+		current->fail_nth = 0;
+		KUNIT_ASSERT_NOT_NULL_MSG(test, p, "%s", mask->name);
+		KUNIT_EXPECT_TRUE_MSG(test, is_vmalloc_addr(p), "%s", mask->name);
+		KUNIT_EXPECT_TRUE(test, is_zero(p, ATTEMPT_BYTES));
+		kvfree(p);
+	}
+#else
+	kunit_skip(test, "without CONFIG_FAIL_PAGE_ALLOC kmalloc() does not fail");
+#endif
 }
 
 /* Of calls that take no mask, or where more than one thing is done with it, in a scope. */
@@ -760,6 +837,8 @@ static struct kunit_case vmalloc_cases[] = {
 #ifdef CONFIG_TRACEPOINTS
 	KUNIT_CASE_PARAM(mask_vmalloc, mask_gen_params),
 	KUNIT_CASE_PARAM(mask_kvmalloc, mask_gen_params),
+	KUNIT_CASE_PARAM(mask_kvmalloc_attempt, mask_gen_params),
+	KUNIT_CASE(kvmalloc_falls_back),
 	KUNIT_CASE_PARAM(mask_in_scope, scope_gen_params),
 #endif
 	KUNIT_CASE_SLOW(threads_keep_what_they_have),
