@@ -12,17 +12,22 @@
  * are made to be missing by a window of addresses that nobody used before.
  */
 #include <kunit/test.h>
+#include <linux/anon_inodes.h>
 #include <linux/completion.h>
 #include <linux/err.h>
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/gfp.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/prandom.h>
 #include <linux/sched/mm.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/string_choices.h>
+#include <linux/uaccess.h>
 #include <linux/uio.h>
 #include <linux/vmalloc.h>
 
@@ -140,8 +145,17 @@ static void area_says_what_it_is(struct kunit *test)
 static void size_zero_and_too_much(struct kunit *test)
 {
 	const gfp_t gfp = GFP_KERNEL | __GFP_NOWARN;
+	struct page *none = NULL;
 
+	kunit_warning_suppress(test) {
+		KUNIT_EXPECT_NULL(test, vmalloc(0));
+		KUNIT_EXPECT_NULL(test, __vmalloc(0, gfp));
+		KUNIT_EXPECT_NULL(test, vmap(&none, 0, VM_MAP, PAGE_KERNEL));
+		KUNIT_EXPECT_NULL(test, get_vm_area(0, VM_IOREMAP));
+	}
+	KUNIT_EXPECT_NULL(test, vrealloc(NULL, 0, GFP_KERNEL));
 	KUNIT_EXPECT_NULL(test, __vmalloc((totalram_pages() + 1) << PAGE_SHIFT, gfp));
+	KUNIT_EXPECT_NULL(test, vmap(&none, totalram_pages() + 1, VM_MAP, PAGE_KERNEL));
 	vfree(NULL);
 	vunmap(NULL);
 }
@@ -256,6 +270,93 @@ static void areas_without_memory(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, vmalloc_to_page(b->addr));
 	free_vm_area(a);
 	free_vm_area(b);
+}
+
+static void sparse_areas_are_mapped_by_parts(struct kunit *test)
+{
+	struct page *pages[3];
+	struct vm_struct *vm;
+	unsigned long start;
+
+	get_pages(test, pages, 3);
+	vm = get_vm_area(8 * PAGE_SIZE, VM_SPARSE);
+	KUNIT_ASSERT_NOT_NULL(test, vm);
+	start = (unsigned long)vm->addr + 2 * PAGE_SIZE;
+	KUNIT_ASSERT_EQ(test, 0, vm_area_map_pages(vm, start, start + 3 * PAGE_SIZE, pages));
+	KUNIT_EXPECT_TRUE(test, shows_pages((u8 *)start, 3));
+	KUNIT_EXPECT_NULL(test, vmalloc_to_page((void *)(start - PAGE_SIZE)));
+	KUNIT_EXPECT_NULL(test, vmalloc_to_page((void *)(start + 3 * PAGE_SIZE)));
+
+	vm_area_unmap_pages(vm, start + PAGE_SIZE, start + 2 * PAGE_SIZE);
+	KUNIT_EXPECT_PTR_EQ(test, vmalloc_to_page((void *)start), pages[0]);
+	KUNIT_EXPECT_NULL(test, vmalloc_to_page((void *)(start + PAGE_SIZE)));
+	KUNIT_EXPECT_PTR_EQ(test, vmalloc_to_page((void *)(start + 2 * PAGE_SIZE)), pages[2]);
+
+	/* Nothing outside of it, its guard page included. */
+	start = (unsigned long)vm->addr;
+	KUNIT_EXPECT_EQ(test, -ERANGE,
+			vm_area_map_pages(vm, start - PAGE_SIZE, start + PAGE_SIZE, pages));
+	KUNIT_EXPECT_EQ(test, -ERANGE, vm_area_map_pages(vm, start + 7 * PAGE_SIZE,
+							 start + 9 * PAGE_SIZE, pages));
+	free_vm_area(vm);
+	put_pages(pages, 3);
+}
+
+static void *shown_area;
+
+static int show_area(struct file *file, struct vm_area_struct *vma)
+{
+	return remap_vmalloc_range(vma, shown_area, vma->vm_pgoff);
+}
+
+static const struct file_operations shown_fops = { .mmap = show_area };
+
+/* Where a process has it, or -errno. */
+static unsigned long show_pages(struct kunit *test, struct file *file, unsigned long first,
+				unsigned long nr)
+{
+	return kunit_vm_mmap(test, file, 0, nr * PAGE_SIZE, PROT_READ, MAP_SHARED,
+			     first * PAGE_SIZE);
+}
+
+static void user_areas_are_shown(struct kunit *test)
+{
+	const unsigned long bytes = 6 * PAGE_SIZE, part = 4 * PAGE_SIZE;
+	unsigned long addr;
+	struct file *file;
+	u8 *copy, *p;
+
+	if (kunit_attach_mm() || !current->mm->task_size)
+		kunit_skip(test, "no process can be had here");
+	copy = kunit_kzalloc(test, part, GFP_KERNEL);
+	file = anon_inode_getfile("[vmalloc]", &shown_fops, NULL, O_RDWR);
+	p = vmalloc_user(bytes);
+	KUNIT_ASSERT_NOT_NULL(test, copy);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_EXPECT_TRUE(test, is_zero(p, bytes));
+	fill(p, bytes, 9);
+
+	shown_area = p;
+	addr = show_pages(test, file, 2, 4);
+	KUNIT_ASSERT_FALSE_MSG(test, IS_ERR_VALUE(addr), "%ld", (long)addr);
+	KUNIT_ASSERT_EQ(test, 0, copy_from_user(copy, (void __user *)addr, part));
+	KUNIT_EXPECT_EQ(test, 0, memcmp(copy, p + 2 * PAGE_SIZE, part));
+	/* It is the memory itself. */
+	p[3 * PAGE_SIZE] ^= 0xff;
+	KUNIT_EXPECT_EQ(test, 0, copy_from_user(copy, (void __user *)addr, part));
+	KUNIT_EXPECT_EQ(test, copy[PAGE_SIZE], p[3 * PAGE_SIZE]);
+	KUNIT_EXPECT_EQ(test, 0, vm_munmap(addr, part));
+
+	/* Neither its guard page, nor an area that is not meant for it. */
+	KUNIT_EXPECT_EQ(test, (long)show_pages(test, file, 3, 4), -EINVAL);
+	KUNIT_EXPECT_EQ(test, (long)show_pages(test, file, 7, 1), -EINVAL);
+	vfree(p);
+	shown_area = vmalloc(bytes);
+	KUNIT_ASSERT_NOT_NULL(test, shown_area);
+	KUNIT_EXPECT_EQ(test, (long)show_pages(test, file, 0, 1), -EINVAL);
+	vfree(shown_area);
+	fput(file);
 }
 
 static void huge_is_like_small(struct kunit *test)
@@ -832,6 +933,8 @@ static struct kunit_case vmalloc_cases[] = {
 	KUNIT_CASE(vmap_shows_pages),
 	KUNIT_CASE(vm_map_ram_shows_pages),
 	KUNIT_CASE(areas_without_memory),
+	KUNIT_CASE(sparse_areas_are_mapped_by_parts),
+	KUNIT_CASE(user_areas_are_shown),
 	KUNIT_CASE(huge_is_like_small),
 	KUNIT_CASE(read_shows_areas_and_holes),
 #ifdef CONFIG_TRACEPOINTS
