@@ -15,7 +15,7 @@
 # and spin for locks while others wait for its processors. On x86 dev/kunit/init
 # runs the kernel's own percpu tests (lib/percpu_test.c, lib/test_vmalloc.c)
 # after the suites, lets percpu requests fail below system calls
-# (dev/kunit/fail-nth.c), and looks at charges, statistics and leaks. The runs
+# (dev/kunit/fail-nth.c), and looks at charges, statistics, /proc/kcore and leaks. The runs
 # x86-boot-* let requests of the kernel's init functions fail (fail_percpu=). With KASAN
 # the suite percpu_kasan and KASAN's own provoke reports; those do not count.
 #
