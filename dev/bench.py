@@ -89,6 +89,7 @@ PLAN = [
     *[("vm", f"run_test_mask={mask} test_loop_count={loops}") for mask, loops in VMALLOC],
     ("vm", "live=1000,100000"),
     ("vm", "floor=20000"),
+    ("vm", "slab=100000"),
     *[(f"umvm{cpus}", f"run_test_mask={mask} test_loop_count={loops} nr_threads={cpus}")
       for mask, loops in VMALLOC_UM for cpus in (1, 2)],
     ("umvm2", "space=100000"),
@@ -124,6 +125,7 @@ FIGURES = [
     (r"live_(\d+)", "vmap(), vunmap() of 1 to 8 pages, {0} live"),
     (r"floor_(\w+?)(_t\d+)?", "{0}: pages and page tables alone"),
     (r"space_t(\d+)", "address space alone, threads: {0}"),
+    (r"slab_(\w+)_(\d+)", "slab of each of {1} live areas, {0}()"),
     (r"vm_(\w+)", "test_vmalloc: {0}"),
 ]
 
@@ -154,6 +156,7 @@ LIMITS = [
     (r"vm", r"vm_vrealloc", "ratio <=", "0.9"),
     (r"vm", r"vm_no_block_alloc", "ratio <=", "1"),
     (r"vm", r"vm_pcpu_alloc", "ratio <=", "1"),
+    (r"vm", r"slab_\w+", "ratio <=", "1"),
     (r"vm", r"live_100000_of_1000", "ours <=", "1.2"),
     (r"umvm2", r"vm_\w+", "ratio <=", "0.7"),
     (r"umvm2", r"space_t2", "ratio <=", "0.7"),
@@ -236,7 +239,7 @@ def command(machine, kind, parameters):
     # Of the three tests that are built in, one does something.
     words = [f"test_percpu.{word}" for word in parameters.split()] + ["test_percpu.halt=1"]
     if "vm" in machine:
-        live = parameters.startswith(("live=", "floor=", "space="))
+        live = parameters.startswith(("live=", "floor=", "space=", "slab="))
         test = "test_vmalloc_live" if live else "test_vmalloc"
         words = ["test_percpu.test="] + [f"{test}.{word}" for word in parameters.split()]
         if test != "test_vmalloc":
@@ -300,6 +303,9 @@ def boot(machine, kind, parameters, log):
     if "vm" in machine:
         unit = "instr." if machine in COUNTED else "ns"
         figures = {name: (value, unit) for name, value in vmalloc_figures(text).items()}
+        figures |= {f"{kind}_{count}": (int(value) / int(count), "bytes")
+                    for kind, count, value in re.findall(
+                        r"test_vmalloc_live: (slab_\w+)_(\d+) (\d+) bytes", text)}
         few, many = figures.get("live_1000"), figures.get("live_100000")
         if few and many:
             figures["live_100000_of_1000"] = (many[0] / few[0], "times")

@@ -18,10 +18,13 @@
  * CPU of its own, replaces the oldest of 64 areas of 1 to 8 pages, to which nothing is
  * mapped; first one thread alone, then one on each online CPU. Time is per area on one thread.
  *
+ * With slab=COUNT it measures how much slab memory so many live areas have: of vmap() with 1 to
+ * 8 pages, then of vmalloc() with one page.
+ *
  * Results are in the kernel's log as "live_COUNT VALUE ns", "floor_CASE_tTHREADS VALUE ns",
- * "space_tTHREADS VALUE ns".
- * Built in, it runs at boot, if live, floor or space is set; a module does its work while it
- * is loaded, does not stay, and has only live.
+ * "space_tTHREADS VALUE ns", "slab_KIND_COUNT VALUE bytes".
+ * Built in, it runs at boot, if one of these is set; a module does its work while it is loaded,
+ * does not stay, and has only live and slab.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -62,6 +65,10 @@ MODULE_PARM_DESC(floor, "Loops for what vmalloc() costs at least");
 static int space;
 module_param(space, int, 0444);
 MODULE_PARM_DESC(space, "Loops for what address space alone costs, with 1 and with all CPUs");
+
+static int slab;
+module_param(slab, int, 0444);
+MODULE_PARM_DESC(slab, "Number of live areas whose slab memory is measured");
 
 static struct page *pages[MOST_PAGES];
 static struct rnd_state random;
@@ -108,6 +115,47 @@ static int measure(int nr)
 	if (!err)
 		pr_info("live_%d %llu ns\n", nr, ns);
 	return err;
+}
+
+/* ---- memory of what describes areas -------------------------------------------------- */
+
+static void *make_page(void)
+{
+	return vmalloc(PAGE_SIZE);
+}
+
+/* What is off by one node's and CPU's share that was not added up yet is some pages. */
+static s64 slab_bytes(void)
+{
+	return (s64)(global_node_page_state_pages(NR_SLAB_RECLAIMABLE_B) +
+		     global_node_page_state_pages(NR_SLAB_UNRECLAIMABLE_B)) << PAGE_SHIFT;
+}
+
+static int measure_slab(const char *kind, void *(*make)(void), int nr)
+{
+	void **areas = vcalloc(nr, sizeof(*areas));
+	s64 before = slab_bytes();
+	int i, err = areas ? 0 : -ENOMEM;
+
+	for (i = 0; i < nr && !err; i++) {
+		areas[i] = make();
+		if (!areas[i])
+			err = -ENOMEM;
+		cond_resched();
+	}
+	if (!err)
+		pr_info("slab_%s_%d %lld bytes\n", kind, nr, slab_bytes() - before);
+	/* vfree() frees those of vmap() as well. */
+	for (i = 0; i < nr && areas; i++)
+		vfree(areas[i]);
+	vfree(areas);
+	return err;
+}
+
+static int measure_slabs(void)
+{
+	return measure_slab("vmap", make_area, slab) ?:
+	       measure_slab("vmalloc", make_page, slab);
 }
 
 #ifndef MODULE
@@ -453,7 +501,7 @@ static int __init test_vmalloc_live_init(void)
 {
 	int i, err = 0;
 
-	if (!nr_live && floor <= 0 && space <= 0)
+	if (!nr_live && floor <= 0 && space <= 0 && slab <= 0)
 		return IS_BUILTIN(CONFIG_TEST_VMALLOC_LIVE) ? 0 : -EINVAL;
 	pages[0] = alloc_page(GFP_KERNEL);
 	if (!pages[0])
@@ -467,6 +515,8 @@ static int __init test_vmalloc_live_init(void)
 		err = measure_floor();
 	if (space > 0 && !err)
 		err = measure_spaces();
+	if (slab > 0 && !err)
+		err = measure_slabs();
 	__free_page(pages[0]);
 	pr_info("end: %s\n", err ? "failed" : "passed");
 	return err ?: IS_BUILTIN(CONFIG_TEST_VMALLOC_LIVE) ? 0 : -EAGAIN;
