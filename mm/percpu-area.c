@@ -28,11 +28,10 @@
  * word leads to the few places that are worth a look.
  *
  * A run that crosses the border of two rows is found by the two ends there.
+ *
+ * What nearly each allocation and free needs of this is in percpu-internal.h.
  */
 #include "percpu-internal.h"
-
-/* Slots that a word of a map stands for. */
-#define PCPU_WORD_SLOTS		((unsigned int)BITS_PER_LONG)
 
 static unsigned int pcpu_map_longs(unsigned int nr_slots)
 {
@@ -69,88 +68,13 @@ void pcpu_area_init(struct pcpu_area_map *map, unsigned int nr_slots, void *stor
 	bitmap_fill(map->busy, nr_slots);
 }
 
-/* An area is large among free runs of so many times its length, and less. */
-#define PCPU_LARGE_SHARE	8
-
 /* ---- opening and closing --------------------------------------------------------- */
-
-/* Without a call: what is taken or given back is a few words. */
-static __always_inline void pcpu_mark(struct pcpu_area_map *map, unsigned int slot,
-				      unsigned int nr, bool busy)
-{
-	unsigned long *last = &map->busy[BIT_WORD(slot + nr - 1)];
-	unsigned long *word = &map->busy[BIT_WORD(slot)];
-	unsigned long mask = BITMAP_FIRST_WORD_MASK(slot);
-
-	for (; word < last; word++) {
-		*word = busy ? *word | mask : *word & ~mask;
-		mask = ~0UL;
-	}
-	mask &= BITMAP_LAST_WORD_MASK(slot + nr);
-	*word = busy ? *word | mask : *word & ~mask;
-}
-
-/* Length of the free run that ends at @slot, as far as it lies in [low, slot). */
-static __always_inline unsigned int pcpu_free_below(const struct pcpu_area_map *map,
-						    unsigned int slot, unsigned int low)
-{
-	unsigned int word = BIT_WORD(slot - 1);
-	unsigned long busy = map->busy[word] & BITMAP_LAST_WORD_MASK(slot);
-
-	while (!busy && word > BIT_WORD(low))
-		busy = map->busy[--word];
-	return busy ? slot - (word * PCPU_WORD_SLOTS + __fls(busy) + 1) : slot - low;
-}
-
-/*
- * Length of the free run that starts at @slot, as far as it lies in [slot, high), or more
- * where @high lies inside a word.
- */
-static __always_inline unsigned int pcpu_free_above(const struct pcpu_area_map *map,
-						    unsigned int slot, unsigned int high)
-{
-	unsigned int word = BIT_WORD(slot);
-	unsigned long busy = map->busy[word] & BITMAP_FIRST_WORD_MASK(slot);
-
-	while (!busy && word < BIT_WORD(high - 1))
-		busy = map->busy[++word];
-	return busy ? word * PCPU_WORD_SLOTS + __ffs(busy) - slot : high - slot;
-}
-
-/* [slot, end) of the row that starts at @start was busy and is free now. */
-static __always_inline void pcpu_room_add(struct pcpu_area_map *map, unsigned int start,
-					  unsigned int slot, unsigned int end)
-{
-	struct pcpu_room *room = &map->room[start / PCPU_ROW_SLOTS];
-	unsigned int from = slot - start, to = end - start;
-
-	room->free_slots += to - from;
-	/* The neighbours are known without a look if they are at the row's ends. */
-	if (room->head_slots == from)
-		from = 0;
-	else
-		from -= pcpu_free_below(map, slot, start);
-	if (room->tail_slots == PCPU_ROW_SLOTS - to)
-		to = PCPU_ROW_SLOTS;
-	else
-		to += pcpu_free_above(map, end, start + PCPU_ROW_SLOTS);
-
-	room->grains |= pcpu_grain_mask(DIV_ROUND_UP(from, PCPU_GRAIN_SLOTS),
-					to / PCPU_GRAIN_SLOTS);
-	if (!from)
-		room->head_slots = to;
-	if (to == PCPU_ROW_SLOTS)
-		room->tail_slots = to - from;
-	else
-		room->bound_slots = max(room->bound_slots, to - from);
-	room->bound_slots = min(room->bound_slots, room->free_slots - room->tail_slots);
-}
 
 /*
  * What the grains tell of the longest run before the tail, which is not all of the row: it
  * has parts of grains at both ends.  A step for each grain of it.
  */
-static unsigned int pcpu_grains_bound(const struct pcpu_room *room)
+unsigned int pcpu_grains_bound(const struct pcpu_room *room)
 {
 	unsigned long grains = room->grains << room->tail_slots / PCPU_GRAIN_SLOTS;
 	unsigned int nr = 2;
@@ -160,28 +84,8 @@ static unsigned int pcpu_grains_bound(const struct pcpu_room *room)
 	return nr * PCPU_GRAIN_SLOTS - 2;
 }
 
-/* [from, to) of a row, whose tail begins at or before @from or behind @to, is busy now. */
-static __always_inline void pcpu_room_cut(struct pcpu_room *room, unsigned int from,
-					  unsigned int to)
-{
-	unsigned int tail = PCPU_ROW_SLOTS - room->tail_slots;
-
-	room->free_slots -= to - from;
-	room->grains &= ~pcpu_grain_span(from / PCPU_GRAIN_SLOTS, (to - 1) / PCPU_GRAIN_SLOTS);
-	room->head_slots = min(room->head_slots, from);
-	if (from >= tail) {
-		/* What is left of it before the slots is a run as others are. */
-		room->bound_slots = max(room->bound_slots, from - tail);
-		room->tail_slots = PCPU_ROW_SLOTS - to;
-	} else if ((to - from) * PCPU_LARGE_SHARE > room->bound_slots) {
-		/* Of what was the longest run, most likely. */
-		room->bound_slots = min(room->bound_slots, pcpu_grains_bound(room));
-	}
-	room->bound_slots = min(room->bound_slots, room->free_slots - room->tail_slots);
-}
-
-static noinline void pcpu_rooms_add(struct pcpu_area_map *map, unsigned int slot,
-				    unsigned int end)
+/* pcpu_room_add() for each row of [slot, end). */
+void pcpu_rooms_add(struct pcpu_area_map *map, unsigned int slot, unsigned int end)
 {
 	unsigned int start = round_down(slot, PCPU_ROW_SLOTS), next;
 
@@ -193,7 +97,8 @@ static noinline void pcpu_rooms_add(struct pcpu_area_map *map, unsigned int slot
 	} while (slot < end);
 }
 
-static noinline void pcpu_rooms_cut(struct pcpu_room *room, unsigned int from, unsigned int nr)
+/* pcpu_room_cut() for each row of @nr slots from @from of the first on. */
+void pcpu_rooms_cut(struct pcpu_room *room, unsigned int from, unsigned int nr)
 {
 	unsigned int to;
 
@@ -215,28 +120,8 @@ static noinline void pcpu_rooms_cut(struct pcpu_room *room, unsigned int from, u
  */
 void pcpu_area_open(struct pcpu_area_map *map, unsigned int slot, unsigned int nr)
 {
-	unsigned int end = slot + nr, start = round_down(slot, PCPU_ROW_SLOTS);
-
-	if (!nr)
-		return;
-	pcpu_mark(map, slot, nr, false);
-	if (likely(end <= start + PCPU_ROW_SLOTS))
-		pcpu_room_add(map, start, slot, end);
-	else
-		pcpu_rooms_add(map, slot, end);
-}
-
-static __always_inline void pcpu_close(struct pcpu_area_map *map, unsigned int slot,
-				       unsigned int nr)
-{
-	struct pcpu_room *room = &map->room[slot / PCPU_ROW_SLOTS];
-	unsigned int from = slot % PCPU_ROW_SLOTS;
-
-	pcpu_mark(map, slot, nr, true);
-	if (unlikely(from + nr > PCPU_ROW_SLOTS))
-		pcpu_rooms_cut(room, from, nr);
-	else if (room->free_slots)
-		pcpu_room_cut(room, from, from + nr);
+	if (nr)
+		pcpu_area_open_inline(map, slot, nr);
 }
 
 /**
@@ -248,7 +133,7 @@ static __always_inline void pcpu_close(struct pcpu_area_map *map, unsigned int s
  */
 void pcpu_area_close(struct pcpu_area_map *map, unsigned int slot, unsigned int nr)
 {
-	pcpu_close(map, slot, nr);
+	pcpu_area_close_inline(map, slot, nr);
 }
 
 /* ---- search --------------------------------------------------------------------- */
@@ -429,12 +314,19 @@ static unsigned int pcpu_scan_runs(const struct pcpu_area_map *map, unsigned int
 	return PCPU_NONE;
 }
 
-/*
- * The lowest place inside a row whose tail does not do; where there is none, the row's
- * bound gets better.
+/**
+ * pcpu_area_find_inside - the rest of pcpu_area_find_in()
+ * @map: the map
+ * @start: the first slot of a row whose tail does not do
+ * @nr: slots
+ * @align_slots: alignment in slots
+ *
+ * Where there is no place, the row's bound gets better.
+ *
+ * Return: the first slot of the lowest place, or PCPU_NONE
  */
-static noinline unsigned int pcpu_find_inside(struct pcpu_area_map *map, unsigned int start,
-					      unsigned int nr, unsigned int align_slots)
+unsigned int pcpu_area_find_inside(struct pcpu_area_map *map, unsigned int start,
+				   unsigned int nr, unsigned int align_slots)
 {
 	struct pcpu_fit fit = { nr, align_slots };
 	struct pcpu_room *room = &map->room[start / PCPU_ROW_SLOTS];
@@ -451,48 +343,6 @@ static noinline unsigned int pcpu_find_inside(struct pcpu_area_map *map, unsigne
 	if (at == PCPU_NONE)
 		room->bound_slots = min3(room->bound_slots, bound_slots, pcpu_grains_bound(room));
 	return at;
-}
-
-/* In the free run at the end of a row, which may go on behind. */
-static unsigned int pcpu_find_in_tail(const struct pcpu_room *room, unsigned int end,
-				      unsigned int nr, unsigned int align_slots)
-{
-	unsigned int at = ALIGN(end - room->tail_slots, align_slots);
-	unsigned int beyond = at + nr - end;
-
-	if (!room->tail_slots)
-		return PCPU_NONE;
-	if ((int)beyond <= 0)
-		return at;
-	for (; beyond > PCPU_ROW_SLOTS; beyond -= PCPU_ROW_SLOTS)
-		if ((++room)->head_slots < PCPU_ROW_SLOTS)
-			return PCPU_NONE;
-	return room[1].head_slots >= beyond ? at : PCPU_NONE;
-}
-
-/**
- * pcpu_area_find_in - find a place for an area that begins in a row
- * @map: the map
- * @row: the row
- * @nr: slots
- * @align_slots: alignment in slots, a power of two, at most PCPU_ROW_SLOTS
- *
- * In the free run at the row's end, where it is known without a search; else the
- * lowest place.  Where that run must be left behind for the sake of alignment, the
- * place may begin where the next row does.
- *
- * Return: its first slot, or PCPU_NONE
- */
-unsigned int pcpu_area_find_in(struct pcpu_area_map *map, unsigned int row, unsigned int nr,
-			       unsigned int align_slots)
-{
-	unsigned int start = row * PCPU_ROW_SLOTS, slot;
-	const struct pcpu_room *room = &map->room[row];
-
-	slot = pcpu_find_in_tail(room, start + PCPU_ROW_SLOTS, nr, align_slots);
-	if (slot == PCPU_NONE && nr <= room->bound_slots)
-		return pcpu_find_inside(map, start, nr, align_slots);
-	return slot;
 }
 
 /**
@@ -562,46 +412,13 @@ unsigned int pcpu_area_free_after(const struct pcpu_area_map *map,
  * Bytes of @lengths are read without the lock, but none is trusted before it says that
  * the area is live: pcpu_area_enliven() orders them all.
  */
-static noinline void pcpu_length_write_long(u8 *byte, unsigned int nr)
+void pcpu_length_write_long(u8 *byte, unsigned int nr)
 {
 	pcpu_length_store(byte + 1, nr & ~PCPU_AREA_LIVE);
 	pcpu_length_store(byte + 2, nr >> 7 & ~PCPU_AREA_LIVE);
 	pcpu_length_store(byte + 3, nr >> 14 & ~PCPU_AREA_LIVE);
 	pcpu_length_store(byte + 4, nr >> 21);
 	pcpu_length_store(byte, PCPU_AREA_LONG);
-}
-
-static void pcpu_length_write(struct pcpu_area_map *map, unsigned int slot, unsigned int nr)
-{
-	if (nr < PCPU_AREA_LONG)
-		pcpu_length_store(&map->lengths[slot], nr);
-	else
-		pcpu_length_write_long(&map->lengths[slot], nr);
-}
-
-/**
- * pcpu_area_take - make areas of slots
- * @map: the map
- * @slot: the first slot
- * @nr: how many slots, as for pcpu_area_close()
- * @length: slots of each area, a divisor of @nr
- *
- * The areas are not live yet: nobody can free one before pcpu_area_enliven().
- *
- * Return: how many areas
- */
-unsigned int pcpu_area_take(struct pcpu_area_map *map, unsigned int slot, unsigned int nr,
-			    unsigned int length)
-{
-	unsigned int nr_areas = 0, done = 0;
-
-	do {
-		pcpu_length_write(map, slot + done, length);
-		nr_areas++;
-		done += length;
-	} while (unlikely(done < nr));
-	pcpu_close(map, slot, nr);
-	return nr_areas;
 }
 
 /**

@@ -1424,7 +1424,7 @@ static __always_inline unsigned int pcpu_release_run(struct pcpu_allocator *pa,
 	} while (++i < nr && pcpu_areas_touch(&areas[i - 1], &areas[i]));
 
 	nr_slots = areas[i - 1].slot + areas[i - 1].nr_slots - slot;
-	pcpu_area_open(&chunk->map, slot, nr_slots);
+	pcpu_area_open_inline(&chunk->map, slot, nr_slots);
 	pcpu_relist_inline(pa, chunk, slot, nr_slots);
 	chunk->nr_areas -= i;
 	pa->counts.nr_dealloc += i;

@@ -170,16 +170,18 @@ size_t pcpu_area_storage_bytes(unsigned int nr_slots);
 void pcpu_area_init(struct pcpu_area_map *map, unsigned int nr_slots, void *storage);
 void pcpu_area_open(struct pcpu_area_map *map, unsigned int slot, unsigned int nr);
 void pcpu_area_close(struct pcpu_area_map *map, unsigned int slot, unsigned int nr);
-unsigned int pcpu_area_find_in(struct pcpu_area_map *map, unsigned int row, unsigned int nr,
-			       unsigned int align_slots);
+unsigned int pcpu_area_find_inside(struct pcpu_area_map *map, unsigned int start,
+				   unsigned int nr, unsigned int align_slots);
 unsigned int pcpu_area_find(struct pcpu_area_map *map, unsigned int nr,
 			    unsigned int align_slots);
 unsigned int pcpu_area_free_before(const struct pcpu_area_map *map,
 				   unsigned int slot, unsigned int max);
 unsigned int pcpu_area_free_after(const struct pcpu_area_map *map,
 				  unsigned int slot, unsigned int max);
-unsigned int pcpu_area_take(struct pcpu_area_map *map, unsigned int slot, unsigned int nr,
-			    unsigned int length);
+void pcpu_rooms_add(struct pcpu_area_map *map, unsigned int slot, unsigned int end);
+void pcpu_rooms_cut(struct pcpu_room *room, unsigned int from, unsigned int nr);
+unsigned int pcpu_grains_bound(const struct pcpu_room *room);
+void pcpu_length_write_long(u8 *byte, unsigned int nr);
 unsigned int pcpu_area_length_long(const struct pcpu_area_map *map, unsigned int slot);
 unsigned int pcpu_area_next(const struct pcpu_area_map *map, unsigned int slot);
 
@@ -200,6 +202,181 @@ static inline unsigned int pcpu_area_reach(const struct pcpu_area_map *map, unsi
 	if (across)
 		across += room[1].head_slots;
 	return max(room->bound_slots, across);
+}
+
+/* Slots that a word of a map stands for. */
+#define PCPU_WORD_SLOTS		((unsigned int)BITS_PER_LONG)
+
+/* An area is large among free runs of so many times its length, and less. */
+#define PCPU_LARGE_SHARE	8
+
+/*
+ * Each allocation and free away from the bins passes through what follows, so it is
+ * without calls.  What is taken or given back is a few words; WRITE_ONCE() keeps compilers
+ * from a call of memset() for those.
+ */
+static __always_inline void pcpu_mark(struct pcpu_area_map *map, unsigned int slot,
+				      unsigned int nr, bool busy)
+{
+	unsigned long *last = &map->busy[BIT_WORD(slot + nr - 1)];
+	unsigned long *word = &map->busy[BIT_WORD(slot)];
+	unsigned long mask = BITMAP_FIRST_WORD_MASK(slot);
+
+	if (word != last) {
+		*word = busy ? *word | mask : *word & ~mask;
+		while (++word != last)
+			WRITE_ONCE(*word, busy ? ~0UL : 0UL);
+		mask = ~0UL;
+	}
+	mask &= BITMAP_LAST_WORD_MASK(slot + nr);
+	*last = busy ? *last | mask : *last & ~mask;
+}
+
+/* Length of the free run that ends at @slot, as far as it lies in [low, slot). */
+static __always_inline unsigned int pcpu_free_below(const struct pcpu_area_map *map,
+						    unsigned int slot, unsigned int low)
+{
+	unsigned int word = BIT_WORD(slot - 1);
+	unsigned long busy = map->busy[word] & BITMAP_LAST_WORD_MASK(slot);
+
+	while (!busy && word > BIT_WORD(low))
+		busy = map->busy[--word];
+	return busy ? slot - (word * PCPU_WORD_SLOTS + __fls(busy) + 1) : slot - low;
+}
+
+/*
+ * Length of the free run that starts at @slot, as far as it lies in [slot, high), or more
+ * where @high lies inside a word.
+ */
+static __always_inline unsigned int pcpu_free_above(const struct pcpu_area_map *map,
+						    unsigned int slot, unsigned int high)
+{
+	unsigned int word = BIT_WORD(slot);
+	unsigned long busy = map->busy[word] & BITMAP_FIRST_WORD_MASK(slot);
+
+	while (!busy && word < BIT_WORD(high - 1))
+		busy = map->busy[++word];
+	return busy ? word * PCPU_WORD_SLOTS + __ffs(busy) - slot : high - slot;
+}
+
+/* [slot, end) of the row that starts at @start was busy and is free now. */
+static __always_inline void pcpu_room_add(struct pcpu_area_map *map, unsigned int start,
+					  unsigned int slot, unsigned int end)
+{
+	struct pcpu_room *room = &map->room[start / PCPU_ROW_SLOTS];
+	unsigned int from = slot - start, to = end - start;
+
+	room->free_slots += to - from;
+	/* The neighbours are known without a look if they are at the row's ends. */
+	if (room->head_slots == from)
+		from = 0;
+	else
+		from -= pcpu_free_below(map, slot, start);
+	if (room->tail_slots == PCPU_ROW_SLOTS - to)
+		to = PCPU_ROW_SLOTS;
+	else
+		to += pcpu_free_above(map, end, start + PCPU_ROW_SLOTS);
+
+	room->grains |= pcpu_grain_mask(DIV_ROUND_UP(from, PCPU_GRAIN_SLOTS),
+					to / PCPU_GRAIN_SLOTS);
+	if (!from)
+		room->head_slots = to;
+	if (to == PCPU_ROW_SLOTS)
+		room->tail_slots = to - from;
+	else
+		room->bound_slots = max(room->bound_slots, to - from);
+	room->bound_slots = min(room->bound_slots, room->free_slots - room->tail_slots);
+}
+
+/* [from, to) of a row, whose tail begins at or before @from or behind @to, is busy now. */
+static __always_inline void pcpu_room_cut(struct pcpu_room *room, unsigned int from,
+					  unsigned int to)
+{
+	unsigned int tail = PCPU_ROW_SLOTS - room->tail_slots;
+
+	room->free_slots -= to - from;
+	room->grains &= ~pcpu_grain_span(from / PCPU_GRAIN_SLOTS, (to - 1) / PCPU_GRAIN_SLOTS);
+	room->head_slots = min(room->head_slots, from);
+	if (from >= tail) {
+		/* What is left of it before the slots is a run as others are. */
+		room->bound_slots = max(room->bound_slots, from - tail);
+		room->tail_slots = PCPU_ROW_SLOTS - to;
+	} else if ((to - from) * PCPU_LARGE_SHARE > room->bound_slots) {
+		/* Of what was the longest run, most likely. */
+		room->bound_slots = min(room->bound_slots, pcpu_grains_bound(room));
+	}
+	room->bound_slots = min(room->bound_slots, room->free_slots - room->tail_slots);
+}
+
+/* pcpu_area_open() without a call, for a few slots. */
+static __always_inline void pcpu_area_open_inline(struct pcpu_area_map *map, unsigned int slot,
+						  unsigned int nr)
+{
+	unsigned int end = slot + nr, start = round_down(slot, PCPU_ROW_SLOTS);
+
+	pcpu_mark(map, slot, nr, false);
+	if (likely(end <= start + PCPU_ROW_SLOTS))
+		pcpu_room_add(map, start, slot, end);
+	else
+		pcpu_rooms_add(map, slot, end);
+}
+
+/* pcpu_area_close() without a call. */
+static __always_inline void pcpu_area_close_inline(struct pcpu_area_map *map, unsigned int slot,
+						   unsigned int nr)
+{
+	struct pcpu_room *room = &map->room[slot / PCPU_ROW_SLOTS];
+	unsigned int from = slot % PCPU_ROW_SLOTS;
+
+	pcpu_mark(map, slot, nr, true);
+	if (unlikely(from + nr > PCPU_ROW_SLOTS))
+		pcpu_rooms_cut(room, from, nr);
+	else if (room->free_slots)
+		pcpu_room_cut(room, from, from + nr);
+}
+
+/* In the free run at the end of a row, which may go on behind. */
+static __always_inline unsigned int
+pcpu_find_in_tail(const struct pcpu_room *room, unsigned int end, unsigned int nr,
+		  unsigned int align_slots)
+{
+	unsigned int at = ALIGN(end - room->tail_slots, align_slots);
+	unsigned int beyond = at + nr - end;
+
+	if (!room->tail_slots)
+		return PCPU_NONE;
+	if ((int)beyond <= 0)
+		return at;
+	for (; beyond > PCPU_ROW_SLOTS; beyond -= PCPU_ROW_SLOTS)
+		if ((++room)->head_slots < PCPU_ROW_SLOTS)
+			return PCPU_NONE;
+	return room[1].head_slots >= beyond ? at : PCPU_NONE;
+}
+
+/**
+ * pcpu_area_find_in - find a place for an area that begins in a row
+ * @map: the map
+ * @row: the row
+ * @nr: slots
+ * @align_slots: alignment in slots, a power of two, at most PCPU_ROW_SLOTS
+ *
+ * In the free run at the row's end, where it is known without a search; else the
+ * lowest place.  Where that run must be left behind for the sake of alignment, the
+ * place may begin where the next row does.
+ *
+ * Return: its first slot, or PCPU_NONE
+ */
+static __always_inline unsigned int
+pcpu_area_find_in(struct pcpu_area_map *map, unsigned int row, unsigned int nr,
+		  unsigned int align_slots)
+{
+	unsigned int start = row * PCPU_ROW_SLOTS, slot;
+	const struct pcpu_room *room = &map->room[row];
+
+	slot = pcpu_find_in_tail(room, start + PCPU_ROW_SLOTS, nr, align_slots);
+	if (slot == PCPU_NONE && nr <= room->bound_slots)
+		return pcpu_area_find_inside(map, start, nr, align_slots);
+	return slot;
 }
 
 /*
@@ -227,6 +404,40 @@ static inline void pcpu_length_store(u8 *byte, u8 value)
 	old = READ_ONCE(*byte);
 	while (!try_cmpxchg(byte, &old, value))
 		;
+}
+
+static inline void pcpu_length_write(struct pcpu_area_map *map, unsigned int slot, unsigned int nr)
+{
+	if (nr < PCPU_AREA_LONG)
+		pcpu_length_store(&map->lengths[slot], nr);
+	else
+		pcpu_length_write_long(&map->lengths[slot], nr);
+}
+
+/**
+ * pcpu_area_take - make areas of slots
+ * @map: the map
+ * @slot: the first slot
+ * @nr: how many slots, as for pcpu_area_close()
+ * @length: slots of each area, a divisor of @nr
+ *
+ * The areas are not live yet: nobody can free one before pcpu_area_enliven().
+ *
+ * Return: how many areas
+ */
+static __always_inline unsigned int
+pcpu_area_take(struct pcpu_area_map *map, unsigned int slot, unsigned int nr,
+	       unsigned int length)
+{
+	unsigned int nr_areas = 1, done;
+
+	pcpu_length_write(map, slot, length);
+	for (done = length; unlikely(done < nr); done += length) {
+		pcpu_length_write(map, slot + done, length);
+		nr_areas++;
+	}
+	pcpu_area_close_inline(map, slot, nr);
+	return nr_areas;
 }
 
 /**
