@@ -253,28 +253,33 @@ static unsigned int pcpu_run_begin(const struct pcpu_area_map *map, unsigned int
 static __always_inline bool pcpu_find_in_row(struct pcpu_request *req, struct pcpu_row *row)
 {
 	struct pcpu_chunk *chunk = pcpu_row_chunk(row);
-	unsigned int index = row->index, slot = PCPU_NONE;
+	unsigned int index = row->index, slot;
 
-	if (req->run_slots > PCPU_ROW_SLOTS)
+	if (req->run_slots > PCPU_ROW_SLOTS) {
 		index = pcpu_run_begin(&chunk->map, index);
-	if (index != PCPU_NONE)
-		slot = pcpu_area_find_in(&chunk->map, index, req->run_slots, req->align_slots);
+		if (index == PCPU_NONE)
+			return false;
+	}
+	slot = pcpu_area_find_in(&chunk->map, index, req->run_slots, req->align_slots);
 	if (slot == PCPU_NONE)
 		return false;
 	req->area = (struct pcpu_area){ chunk, slot, req->nr_slots };
 	return true;
 }
 
-/* Try rows of a class that has some, as long as @nr_left are left to be tried in vain. */
-static __always_inline bool pcpu_find_in_class(struct pcpu_allocator *pa,
-					       struct pcpu_request *req,
-					       unsigned int class, unsigned int *nr_left)
+/*
+ * Try rows of a class that has some, as long as @nr_left are left to be tried in vain; one
+ * of them, @tried, has been.
+ */
+static bool pcpu_find_in_class(struct pcpu_allocator *pa, struct pcpu_request *req,
+			       unsigned int class, unsigned int *nr_left,
+			       const struct pcpu_row *tried)
 {
 	struct pcpu_row *row, *next = list_first_entry(&pa->fit[class], struct pcpu_row, fit_link);
 
 	do {
 		row = next;
-		if (pcpu_find_in_row(req, row))
+		if (row != tried && pcpu_find_in_row(req, row))
 			return true;
 		next = list_next_entry(row, fit_link);
 		/* The search may have found out that it promised too much. */
@@ -289,8 +294,9 @@ static __always_inline bool pcpu_find_in_class(struct pcpu_allocator *pa,
  * is after that.  No class is searched to its end, so the number of chunks, rows and
  * areas does not matter; what is missed for that is found room for elsewhere.
  */
-static __always_inline bool pcpu_find_from(struct pcpu_allocator *pa, struct pcpu_request *req,
-					   unsigned int class, unsigned int nr_left)
+static noinline bool pcpu_find_behind(struct pcpu_allocator *pa, struct pcpu_request *req,
+				      unsigned int class, unsigned int nr_left,
+				      const struct pcpu_row *tried)
 {
 	unsigned int doubtful = pcpu_fit_class(req->run_slots + req->align_slots - 1);
 
@@ -299,12 +305,28 @@ static __always_inline bool pcpu_find_from(struct pcpu_allocator *pa, struct pcp
 	for_each_set_bit_from(class, pa->fit_mask, PCPU_NR_FIT_CLASSES) {
 		if (class > doubtful)
 			nr_left = PCPU_SURE_MISSES;
-		if (pcpu_find_in_class(pa, req, class, &nr_left))
+		if (pcpu_find_in_class(pa, req, class, &nr_left, tried))
 			return true;
 		if (!nr_left)
 			class = max(class, doubtful);
 	}
 	return false;
+}
+
+/* The same; most find room in the first row, and need no more than a look at that. */
+static __always_inline bool pcpu_find_from(struct pcpu_allocator *pa, struct pcpu_request *req,
+					   unsigned int class, unsigned int nr_left)
+{
+	struct pcpu_row *row;
+
+	lockdep_assert_held(&pa->lock);
+
+	class = find_next_bit(pa->fit_mask, PCPU_NR_FIT_CLASSES, class);
+	if (class >= PCPU_NR_FIT_CLASSES)
+		return false;
+	row = list_first_entry(&pa->fit[class], struct pcpu_row, fit_link);
+	return likely(pcpu_find_in_row(req, row)) ||
+	       pcpu_find_behind(pa, req, class, nr_left, row);
 }
 
 /* Where the longest run is what such an area leaves behind, among others of its alignment. */

@@ -852,12 +852,10 @@ struct pcpu_backend {
 /* pcpu_fit_class() of what is less than twice PCPU_ROW_SLOTS. */
 static inline unsigned int pcpu_reach_class(unsigned int nr_slots)
 {
-	unsigned int log, class;
+	/* Where a power of two has fewer lengths than classes, each length has its own. */
+	unsigned int log = __fls(nr_slots | BIT(PCPU_FIT_SUBSHIFT)) - PCPU_FIT_SUBSHIFT;
+	unsigned int class = (log << PCPU_FIT_SUBSHIFT) + (nr_slots >> log);
 
-	if (nr_slots < (1U << PCPU_FIT_SUBSHIFT))
-		return nr_slots;
-	log = ilog2(nr_slots) - PCPU_FIT_SUBSHIFT;
-	class = (log << PCPU_FIT_SUBSHIFT) + (nr_slots >> log);
 	/* Larger pages have one class too many. */
 	return PAGE_SHIFT < 18 ? class : min(class, PCPU_FIT_EMPTY - 1U);
 }
