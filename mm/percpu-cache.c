@@ -249,11 +249,6 @@ static bool pcpu_bin_keep(struct pcpu_allocator *pa, struct pcpu_bin *bin, unsig
 	return true;
 }
 
-static bool pcpu_bin_in_use(struct pcpu_bin *bin)
-{
-	return atomic_read(&bin->budget_bytes) || READ_ONCE(bin->top);
-}
-
 /*
  * Before a bin gets another size, count its hits as of the one it has.  Where several
  * do it at once, what they count adds up to the hits there were.
@@ -282,23 +277,6 @@ static noinline struct pcpu_bin *pcpu_bin_claim(struct pcpu_allocator *pa, struc
 	WRITE_ONCE(bin->nr_moves, 0);
 	WRITE_ONCE(bin->nr_slots, nr_slots);
 	return bin;
-}
-
-/*
- * Has a size no bin in a cache, and gets none?  That takes some patience if both it may have
- * are in use for others.  Sizes that seldom recur learn no more than this.
- */
-static __always_inline bool pcpu_bins_refuse(struct pcpu_cache *cache, unsigned int nr_slots)
-{
-	unsigned int index = hash_32(nr_slots, PCPU_CACHE_BIN_BITS), nr;
-	struct pcpu_bin *bin = &cache->bin[index], *other = &cache->bin[index ^ 1];
-
-	if (READ_ONCE(bin->nr_slots) == nr_slots || READ_ONCE(other->nr_slots) == nr_slots ||
-	    !pcpu_bin_in_use(bin) || !pcpu_bin_in_use(other))
-		return false;
-	nr = READ_ONCE(bin->nr_conflicts) + 1;
-	WRITE_ONCE(bin->nr_conflicts, nr);
-	return nr < READ_ONCE(bin->patience);
 }
 
 /* The bin of a size in a cache; one is made its own if it has none. */
@@ -486,11 +464,18 @@ static bool pcpu_bin_moves(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 	return true;
 }
 
-/* Put an area into the bin of its size, which is made room in if it @may_spill. */
-static noinline bool pcpu_bin_put(struct pcpu_allocator *pa, struct pcpu_cache *cache,
-				  struct pcpu_area area, bool may_spill)
+/**
+ * pcpu_cache_put_slow - put an area into the bin of its size, which may not be there yet
+ * @pa: the allocator
+ * @area: the area, which pcpu_cache_may_put()
+ * @may_spill: others may have to make room for it
+ *
+ * Context: any but NMI; takes the lock where it spills others.
+ * Return: false if there is no place for it
+ */
+bool pcpu_cache_put_slow(struct pcpu_allocator *pa, struct pcpu_area area, bool may_spill)
 {
-	struct pcpu_bin *bin = pcpu_bin_get(pa, cache, area.nr_slots);
+	struct pcpu_bin *bin = pcpu_bin_get(pa, raw_cpu_ptr(&pcpu_caches), area.nr_slots);
 	unsigned int top;
 
 	if (may_spill && pcpu_bin_moves(pa, bin, &area))
@@ -504,25 +489,6 @@ static noinline bool pcpu_bin_put(struct pcpu_allocator *pa, struct pcpu_cache *
 		pcpu_depot_give(pa, bin, top - PCPU_SPILL_AREAS, area.nr_slots);
 	}
 	return pcpu_bin_push(bin, pcpu_area_addr(&area));
-}
-
-/**
- * pcpu_cache_put_slow - pcpu_cache_put() where it is not all that simple
- * @pa: the allocator
- * @area: the area
- * @may_spill: others may have to make room for it
- *
- * Context: any but NMI; takes the lock where it spills others.
- * Return: false if there is no place for it
- */
-bool pcpu_cache_put_slow(struct pcpu_allocator *pa, struct pcpu_area area, bool may_spill)
-{
-	struct pcpu_cache *cache = raw_cpu_ptr(&pcpu_caches);
-
-	if (pcpu_slots_to_bytes(area.nr_slots) > READ_ONCE(pa->cache_max_bytes) ||
-	    area.chunk == pa->reserved || pcpu_bins_refuse(cache, area.nr_slots))
-		return false;
-	return pcpu_bin_put(pa, cache, area, may_spill);
 }
 
 /* Put areas [@first, @nr) of a run at hand, so that the lowest is handed out first. */

@@ -1448,17 +1448,29 @@ static __always_inline bool pcpu_bin_affords(struct pcpu_bin *bin, unsigned int 
 	       (unsigned int)atomic_read(&bin->budget_bytes);
 }
 
-/* The bin of a size in a cache, or NULL.  A size may have either of two. */
-static __always_inline struct pcpu_bin *pcpu_bin_in(struct pcpu_cache *cache,
-						    unsigned int nr_slots)
+/*
+ * Find the bin of a size in a cache; a size may have either of two.  Whether there is one
+ * is told beside it, as compilers would look at its address for that, which may be 0.
+ */
+static __always_inline bool pcpu_bin_find(struct pcpu_cache *cache, unsigned int nr_slots,
+					  struct pcpu_bin **bin)
 {
 	unsigned int index = hash_32(nr_slots, PCPU_CACHE_BIN_BITS);
 
-	if (likely(READ_ONCE(cache->bin[index].nr_slots) == nr_slots))
-		return &cache->bin[index];
-	if (READ_ONCE(cache->bin[index ^ 1].nr_slots) == nr_slots)
-		return &cache->bin[index ^ 1];
-	return NULL;
+	*bin = &cache->bin[index];
+	if (likely(READ_ONCE((*bin)->nr_slots) == nr_slots))
+		return true;
+	*bin = &cache->bin[index ^ 1];
+	return READ_ONCE((*bin)->nr_slots) == nr_slots;
+}
+
+/* The same, or NULL. */
+static __always_inline struct pcpu_bin *pcpu_bin_in(struct pcpu_cache *cache,
+						    unsigned int nr_slots)
+{
+	struct pcpu_bin *bin;
+
+	return pcpu_bin_find(cache, nr_slots, &bin) ? bin : NULL;
 }
 
 /* That of this CPU.  Where it runs on from here does not matter: any CPU's will do. */
@@ -1470,9 +1482,7 @@ static __always_inline struct pcpu_bin *pcpu_bin_of(unsigned int nr_slots)
 /* The depot's bin of a size, or NULL. */
 static inline struct pcpu_bin *pcpu_depot_bin(unsigned int nr_slots)
 {
-	struct pcpu_cache *cache = pcpu_depot_cache();
-
-	return cache ? pcpu_bin_in(cache, nr_slots) : NULL;
+	return IS_ENABLED(CONFIG_SMP) ? pcpu_bin_in(pcpu_depot_cache(), nr_slots) : NULL;
 }
 
 /**
@@ -1522,12 +1532,13 @@ static __always_inline bool pcpu_area_suits(const struct pcpu_area *area, unsign
 static __always_inline struct pcpu_area pcpu_cache_get(struct pcpu_allocator *pa,
 						       struct pcpu_want want)
 {
-	struct pcpu_bin *bin = pcpu_bin_of(want.size_bytes >> PCPU_MIN_ALLOC_SHIFT);
+	unsigned int nr_slots = want.size_bytes >> PCPU_MIN_ALLOC_SHIFT;
 	struct pcpu_area area = {};
+	struct pcpu_bin *bin;
 	unsigned long addr;
 
 	/* A bin is made that of its size by a refill, which comes next. */
-	if (!bin || want.reserved)
+	if (!pcpu_bin_find(raw_cpu_ptr(&pcpu_caches), nr_slots, &bin) || want.reserved)
 		return area;
 	addr = pcpu_bin_pop(bin);
 	if (!addr && !READ_ONCE(bin->top))
@@ -1551,11 +1562,53 @@ static __always_inline struct pcpu_area pcpu_cache_get(struct pcpu_allocator *pa
 static __always_inline bool pcpu_cache_try_put(struct pcpu_allocator *pa,
 					       struct pcpu_area area)
 {
-	struct pcpu_bin *bin = pcpu_bin_of(area.nr_slots);
+	struct pcpu_bin *bin;
 
 	/* A bin of that size exists, so it is not too large to be kept. */
-	return likely(bin && pcpu_bin_affords(bin, pcpu_slots_to_bytes(area.nr_slots)) &&
+	return likely(pcpu_bin_find(raw_cpu_ptr(&pcpu_caches), area.nr_slots, &bin) &&
+		      pcpu_bin_affords(bin, pcpu_slots_to_bytes(area.nr_slots)) &&
 		      area.chunk != pa->reserved && pcpu_bin_push(bin, pcpu_area_addr(&area)));
+}
+
+static __always_inline bool pcpu_bin_in_use(struct pcpu_bin *bin)
+{
+	return atomic_read(&bin->budget_bytes) || READ_ONCE(bin->top);
+}
+
+/*
+ * Has a size no bin in a cache, and gets none?  That takes some patience if both it may have
+ * are in use for others.  Sizes that seldom recur learn no more than this.
+ */
+static __always_inline bool pcpu_bins_refuse(struct pcpu_cache *cache, unsigned int nr_slots)
+{
+	unsigned int index = hash_32(nr_slots, PCPU_CACHE_BIN_BITS), nr;
+	struct pcpu_bin *bin = &cache->bin[index], *other = &cache->bin[index ^ 1];
+
+	/* Or they are computed anew for each access. */
+	OPTIMIZER_HIDE_VAR(bin);
+	OPTIMIZER_HIDE_VAR(other);
+	if (READ_ONCE(bin->nr_slots) == nr_slots || READ_ONCE(other->nr_slots) == nr_slots ||
+	    !pcpu_bin_in_use(bin) || !pcpu_bin_in_use(other))
+		return false;
+	nr = READ_ONCE(bin->nr_conflicts) + 1;
+	WRITE_ONCE(bin->nr_conflicts, nr);
+	return nr < READ_ONCE(bin->patience);
+}
+
+/**
+ * pcpu_cache_may_put - is pcpu_cache_put_slow() worth a call?
+ * @pa: the allocator
+ * @area: an area that pcpu_cache_try_put() has found no place for
+ *
+ * Context: any.
+ * Return: false if the area is not to be kept at hand
+ */
+static __always_inline bool pcpu_cache_may_put(struct pcpu_allocator *pa,
+					       const struct pcpu_area *area)
+{
+	return pcpu_slots_to_bytes(area->nr_slots) <= READ_ONCE(pa->cache_max_bytes) &&
+	       area->chunk != pa->reserved &&
+	       !pcpu_bins_refuse(raw_cpu_ptr(&pcpu_caches), area->nr_slots);
 }
 
 /**
@@ -1570,7 +1623,8 @@ static __always_inline bool pcpu_cache_try_put(struct pcpu_allocator *pa,
 static __always_inline bool pcpu_cache_put(struct pcpu_allocator *pa, struct pcpu_area area,
 					   bool may_spill)
 {
-	return pcpu_cache_try_put(pa, area) || pcpu_cache_put_slow(pa, area, may_spill);
+	return pcpu_cache_try_put(pa, area) ||
+	       (pcpu_cache_may_put(pa, &area) && pcpu_cache_put_slow(pa, area, may_spill));
 }
 
 /* ---- any context (percpu-nolock.c) -------------------------------------------- */

@@ -670,8 +670,13 @@ static __always_inline void pcpu_note_kept(struct pcpu_allocator *pa)
 		pcpu_balance_drain_later(pa);
 }
 
+/* The rest of a free for which no bin had room. */
 static noinline void pcpu_object_release(struct pcpu_allocator *pa, struct pcpu_area area)
 {
+	if (pcpu_cache_may_put(pa, &area) && pcpu_cache_put_slow(pa, area, true)) {
+		pcpu_note_kept(pa);
+		return;
+	}
 	pcpu_chunk_release_one(pa, area);
 	pcpu_balance_after_free(pa);
 }
@@ -696,7 +701,7 @@ void free_percpu(void __percpu *ptr)
 	area = pcpu_object_retire(pa, ptr);
 	if (unlikely(!area.nr_slots))
 		return;
-	if (!pcpu_kasan_swap(pa, &area) || likely(pcpu_cache_put(pa, area, true)))
+	if (!pcpu_kasan_swap(pa, &area) || likely(pcpu_cache_try_put(pa, area)))
 		pcpu_note_kept(pa);
 	else
 		pcpu_object_release(pa, area);
