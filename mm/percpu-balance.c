@@ -16,8 +16,7 @@
 
 #define PCPU_BALANCE_GFP	(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN | __GFP_NOMEMALLOC)
 
-/* Empty rows: below LOW the worker is called, and it fills up to at least MIN. */
-#define PCPU_RESERVE_LOW_ROWS	2U
+/* Empty rows: the worker is called below PCPU_RESERVE_LOW_ROWS, and fills up to MIN at least. */
 #define PCPU_RESERVE_MIN_ROWS	4U
 #define PCPU_RESERVE_MAX_ROWS	64U
 /* The minimum where requests that cannot sleep are served from it alone. */
@@ -75,14 +74,6 @@ static noinline void pcpu_balance_queue(struct pcpu_allocator *pa, bool urgent)
 	if (!xchg(&pa->balance_urgent, true))
 		mod_delayed_work(system_dfl_wq, &pa->balance_work, 0);
 	preempt_enable();
-}
-
-/* One pass that is asked for and has not begun will do. */
-static __always_inline bool pcpu_balance_is_called(const struct pcpu_allocator *pa)
-{
-	/* After what it is asked for; pairs with the xchg() that a pass begins with. */
-	smp_mb();
-	return READ_ONCE(pa->balance_urgent);
 }
 
 /**
@@ -160,14 +151,13 @@ static noinline void pcpu_balance_after_miss(struct pcpu_allocator *pa,
 }
 
 /**
- * pcpu_balance_after_alloc - kick the worker if a request left too little
+ * pcpu_balance_after_alloc_slow - the rest of pcpu_balance_after_alloc()
  * @pa: the allocator
  * @req: the request, served or failed
  *
- * Context: any but NMI; takes the lock after a failure.  Reads counters
- * without it: a late or a needless kick does no harm.
+ * Context: as there.
  */
-void pcpu_balance_after_alloc(struct pcpu_allocator *pa, const struct pcpu_request *req)
+void pcpu_balance_after_alloc_slow(struct pcpu_allocator *pa, const struct pcpu_request *req)
 {
 	if (unlikely(req->fail))
 		pcpu_balance_after_miss(pa, req);

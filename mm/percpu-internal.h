@@ -1035,6 +1035,20 @@ struct pcpu_allocator {
 extern struct pcpu_allocator pcpu_main;
 extern const struct pcpu_backend pcpu_backend;	/* the one that is built in */
 
+/**
+ * pcpu_peek - read a counter without the lock that guards it
+ * @counter: the counter
+ *
+ * For decisions that a stale value does not make wrong, only early or late.
+ *
+ * Return: its value now, or a moment ago
+ */
+static inline unsigned int pcpu_peek(const unsigned int *counter)
+{
+	/* Deliberately racy, see above. */
+	return data_race(READ_ONCE(*counter));
+}
+
 /* ---- lookup by address --------------------------------------------------- */
 
 static inline struct hlist_head *pcpu_index_bucket(struct pcpu_allocator *pa,
@@ -1640,12 +1654,41 @@ void pcpu_object_settle(const struct pcpu_area *area);
 
 /* percpu-balance.c */
 void pcpu_balance_kick(struct pcpu_allocator *pa, bool urgent);
-void pcpu_balance_after_alloc(struct pcpu_allocator *pa, const struct pcpu_request *req);
+void pcpu_balance_after_alloc_slow(struct pcpu_allocator *pa, const struct pcpu_request *req);
 void pcpu_balance_after_free_slow(struct pcpu_allocator *pa);
 void pcpu_balance_drain_later(struct pcpu_allocator *pa);
 bool pcpu_balance_pass(struct pcpu_allocator *pa);
 void pcpu_balance_set_bounds(struct pcpu_allocator *pa, unsigned long ram_pages);
 void pcpu_balance_enable(struct pcpu_allocator *pa);
+
+/* Empty rows: with fewer the worker is called. */
+#define PCPU_RESERVE_LOW_ROWS	2U
+
+/* One pass that is asked for and has not begun will do. */
+static __always_inline bool pcpu_balance_is_called(const struct pcpu_allocator *pa)
+{
+	/* After what it is asked for; pairs with the xchg() that a pass begins with. */
+	smp_mb();
+	return READ_ONCE(pa->balance_urgent);
+}
+
+/**
+ * pcpu_balance_after_alloc - kick the worker if a request left too little
+ * @pa: the allocator
+ * @req: the request, served or failed
+ *
+ * Context: any but NMI; takes the lock after a failure.  Reads counters
+ * without it: a late or a needless kick does no harm.
+ */
+static inline void pcpu_balance_after_alloc(struct pcpu_allocator *pa,
+					    const struct pcpu_request *req)
+{
+	/* While things grow, one request calls the worker, and many come before it. */
+	if (unlikely(req->fail) || !READ_ONCE(pa->balance_drain) ||
+	    pcpu_peek(&pa->nr_empty_rows) >= PCPU_RESERVE_LOW_ROWS ||
+	    !pcpu_balance_is_called(pa))
+		pcpu_balance_after_alloc_slow(pa, req);
+}
 
 /**
  * pcpu_balance_after_free - kick the worker if a free left too much
@@ -1847,20 +1890,6 @@ static inline unsigned long pcpu_chunk_addr(const struct pcpu_allocator *pa,
 					    unsigned int cpu, size_t offset_bytes)
 {
 	return chunk->base_addr + pa->geo.unit_offsets[cpu] + offset_bytes;
-}
-
-/**
- * pcpu_peek - read a counter without the lock that guards it
- * @counter: the counter
- *
- * For decisions that a stale value does not make wrong, only early or late.
- *
- * Return: its value now, or a moment ago
- */
-static inline unsigned int pcpu_peek(const unsigned int *counter)
-{
-	/* Deliberately racy, see above. */
-	return data_race(READ_ONCE(*counter));
 }
 
 /**
