@@ -720,17 +720,24 @@ static bool call_vmap(struct page **pages)
 	return p;
 }
 
-/* Some of a block, and an area of its own. */
+/* Parts of blocks, until a block had to be made, and an area of its own. */
 static bool call_vm_map_ram(struct page **pages)
 {
-	void *few = vm_map_ram(pages, 3, NUMA_NO_NODE);
+	static void *few[512];
 	void *many = vm_map_ram(pages, SCOPE_PAGES, NUMA_NO_NODE);
+	unsigned int nr = 0;
+	bool ok = many;
 
-	if (few)
-		vm_unmap_ram(few, 3);
+	while (ok && nr < ARRAY_SIZE(few) && !recorder.nr_objects) {
+		few[nr] = vm_map_ram(pages, 3, NUMA_NO_NODE);
+		ok = few[nr];
+		nr += ok;
+	}
+	while (nr)
+		vm_unmap_ram(few[--nr], 3);
 	if (many)
 		vm_unmap_ram(many, SCOPE_PAGES);
-	return few && many;
+	return ok;
 }
 
 static bool call_vrealloc(struct page **pages)
