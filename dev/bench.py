@@ -189,7 +189,7 @@ CONTENDS = 1.5
 
 def contends(results):
     """False if two threads of stock hardly meet on this machine; else, or if unknown, True."""
-    alone, two = (average(name, results.get(("umvm2", name, "stock"), ([], None))[0])
+    alone, two = (average(results.get(("umvm2", name, "stock"), ([], None))[0])
                   for name in ("space_t1", "space_t2"))
     return not (alone and two) or two / alone >= CONTENDS
 
