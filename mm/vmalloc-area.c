@@ -102,10 +102,11 @@ void clear_vm_uninitialized_flag(struct vm_struct *vm)
  * to more than they do apart.
  */
 #define VM_OBJECT_BYTES		256
-/* Room for two pages.  The sizes of kmalloc() would waste more for so few. */
-#define VM_CACHED_BYTES							\
-	(sizeof(struct vm_struct) + 2 * sizeof(struct page *) + sizeof(struct vmap_area))
+/* Without an array, and with room for two pages: the sizes of kmalloc() would waste more. */
+#define VM_BARE_BYTES	(sizeof(struct vm_struct) + sizeof(struct vmap_area))
+#define VM_CACHED_BYTES	(VM_BARE_BYTES + 2 * sizeof(struct page *))
 
+static struct kmem_cache *vm_bare_cache __ro_after_init;
 static struct kmem_cache *vm_cache __ro_after_init;
 
 /* @bytes with the array, and behind them a descriptor. */
@@ -114,7 +115,9 @@ static struct vm_struct *vm_get_object(size_t bytes, gfp_t gfp, int node)
 	const size_t all_bytes = bytes + sizeof(struct vmap_area);
 	struct vm_struct *vm;
 
-	if (all_bytes <= VM_CACHED_BYTES)
+	if (all_bytes <= VM_BARE_BYTES)
+		vm = kmem_cache_alloc_node(vm_bare_cache, gfp, node);
+	else if (all_bytes <= VM_CACHED_BYTES)
 		vm = kmem_cache_alloc_node(vm_cache, gfp, node);
 	else
 		vm = kmalloc_node(all_bytes, gfp, node);
@@ -542,6 +545,7 @@ EXPORT_SYMBOL(remap_vmalloc_range);
 
 void __init vm_area_init(void)
 {
+	vm_bare_cache = kmem_cache_create("vm_struct_bare", VM_BARE_BYTES, 0, SLAB_PANIC, NULL);
 	vm_cache = kmem_cache_create("vm_struct", VM_CACHED_BYTES, 0, SLAB_PANIC, NULL);
 }
 

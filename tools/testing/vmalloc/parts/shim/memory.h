@@ -138,11 +138,12 @@ struct kmem_cache {
 static struct kmem_cache *kmem_cache_create(const char *name, size_t bytes, size_t align,
 					    unsigned long flags, void (*ctor)(void *object))
 {
-	static struct kmem_cache cache;
+	static struct kmem_cache caches[2];
+	static unsigned int nr;
 
-	assert(!cache.bytes);
-	cache.bytes = bytes;
-	return &cache;
+	assert(nr < ARRAY_SIZE(caches));
+	caches[nr].bytes = bytes;
+	return &caches[nr++];
 }
 
 #define SLAB_PANIC				0
