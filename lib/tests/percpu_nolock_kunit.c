@@ -227,7 +227,7 @@ static bool is_irqs_off(void)
 
 static bool is_locked(void)
 {
-	return in_task() && irqs_disabled() == !IS_ENABLED(CONFIG_PREEMPT_RT);
+	return in_task() && !!irqs_disabled() == !IS_ENABLED(CONFIG_PREEMPT_RT);
 }
 
 static bool is_softirq(void)
