@@ -137,22 +137,11 @@ static void run_threads(void)
 		pthread_join(threads[i], NULL);
 }
 
-static const struct pattern *find_pattern(const char *name)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(patterns); i++) {
-		if (!strcmp(patterns[i].name, name))
-			return &patterns[i];
-	}
-	return NULL;
-}
-
 int main(int argc, char **argv)
 {
 	struct lines lines;
 
-	pattern = argc == 5 ? find_pattern(argv[1]) : NULL;
+	pattern = argc == 5 ? FIND_NAMED(patterns, argv[1]) : NULL;
 	nr_threads = pattern ? atoi(argv[3]) : 0;
 	object_bytes = pattern ? atoi(argv[4]) : 0;
 	if (!nr_threads || nr_threads > MAX_THREADS || !object_bytes) {

@@ -443,20 +443,9 @@ static const struct pattern {
 	{ "groups_mixed", free_all, run_groups_mixed, NR_RANDOM, .cache = true },
 };
 
-static const struct pattern *find_pattern(const char *name)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(patterns); i++) {
-		if (!strcmp(patterns[i].name, name))
-			return &patterns[i];
-	}
-	return NULL;
-}
-
 int main(int argc, char **argv)
 {
-	const struct pattern *pattern = argc >= 4 ? find_pattern(argv[1]) : NULL;
+	const struct pattern *pattern = argc >= 4 ? FIND_NAMED(patterns, argv[1]) : NULL;
 	void (*alloc_live)(unsigned int nr_live);
 	bool held = argc == 5 && !strcmp(argv[4], "held");
 	unsigned int i;

@@ -151,4 +151,14 @@ unsigned long model_used_slots(void);
 
 extern struct obj_cgroup test_objcg;
 
+/* The entry of a table that has this name, or NULL. */
+#define FIND_NAMED(table, wanted) ({						\
+	typeof(&(table)[0]) found_ = NULL;					\
+	unsigned int i_;							\
+										\
+	for (i_ = 0; i_ < ARRAY_SIZE(table) && !found_; i_++)			\
+		found_ = strcmp((table)[i_].name, wanted) ? NULL : &(table)[i_];	\
+	found_;									\
+})
+
 #endif /* PERCPU_TEST_H */
