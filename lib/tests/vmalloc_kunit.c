@@ -725,10 +725,10 @@ static bool call_vm_map_ram(struct page **pages)
 {
 	static void *few[512];
 	void *many = vm_map_ram(pages, SCOPE_PAGES, NUMA_NO_NODE);
-	unsigned int nr = 0;
+	unsigned int nr = 0, before = recorder.nr_objects;
 	bool ok = many;
 
-	while (ok && nr < ARRAY_SIZE(few) && !recorder.nr_objects) {
+	while (ok && nr < ARRAY_SIZE(few) && recorder.nr_objects == before) {
 		few[nr] = vm_map_ram(pages, 3, NUMA_NO_NODE);
 		ok = few[nr];
 		nr += ok;
