@@ -272,6 +272,34 @@ TEST(threads_depot)
 	world_shutdown();
 }
 
+/* Neighbours in the address space share a page table; who leaves may not have come to it. */
+static void *run_spaces(void *arg)
+{
+	unsigned long offset = 0;
+	size_t size = PAGE_SIZE;
+	struct vm_struct **vms;
+	unsigned int step;
+
+	start_task((unsigned long)arg);
+	for (step = 0; step < nr_steps; step++) {
+		vms = pcpu_get_vm_areas(&offset, &size, 1, PAGE_SIZE,
+					GFP_KERNEL | __GFP_NOMEMALLOC);
+		EXPECT(vms);
+		if (sim_below(2))
+			EXPECT(!apply_to_page_range(&init_mm, (unsigned long)vms[0]->addr, size,
+						    NULL, NULL));
+		pcpu_free_vm_areas(vms, 1);
+	}
+	return NULL;
+}
+
+TEST(threads_page_tables)
+{
+	world_boot(&(struct world){ .nr_cpus = 4 });
+	run_bodies(NR_THREADS, test_scaled(2000), run_spaces);
+	world_shutdown();
+}
+
 TEST(threads_bulk)
 {
 	world_boot(&(struct world){ .nr_cpus = 4, .ram_pages = (256UL << 20) >> PAGE_SHIFT });

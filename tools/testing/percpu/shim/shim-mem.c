@@ -341,9 +341,9 @@ static void shim_space_del(unsigned long start, unsigned long end)
 	shim_nr_spaces--;
 	for (; i < shim_nr_spaces; i++)
 		shim_spaces[i] = shim_spaces[i + 1];
-	/* Tables live as long as any area needs them. */
+	/* Tables live as long as any area needs them, whose owner may be making them. */
 	for (addr = ALIGN_DOWN(start, PMD_SIZE); addr < end; addr += PMD_SIZE) {
-		if (*shim_table(addr) && !shim_overlap(addr, addr + PMD_SIZE)) {
+		if (!shim_overlap(addr, addr + PMD_SIZE) && *shim_table(addr)) {
 			*shim_table(addr) = 0;
 			sim_count(nr_tables, -1);
 		}
