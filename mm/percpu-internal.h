@@ -1626,19 +1626,17 @@ static __always_inline bool pcpu_cache_may_put(struct pcpu_allocator *pa,
 }
 
 /**
- * pcpu_cache_put - keep a freed area at hand
+ * pcpu_cache_put - keep a freed area at hand, if no others have to make room for it
  * @pa: the allocator
  * @area: the area, the caller's own; no longer so if it was taken in
- * @may_spill: others may have to make room for it
  *
- * Context: any but NMI; takes the lock where it spills others.
+ * Context: any but NMI.
  * Return: false if there is no place for it
  */
-static __always_inline bool pcpu_cache_put(struct pcpu_allocator *pa, struct pcpu_area area,
-					   bool may_spill)
+static __always_inline bool pcpu_cache_put(struct pcpu_allocator *pa, struct pcpu_area area)
 {
 	return pcpu_cache_try_put(pa, area) ||
-	       (pcpu_cache_may_put(pa, &area) && pcpu_cache_put_slow(pa, area, may_spill));
+	       (pcpu_cache_may_put(pa, &area) && pcpu_cache_put_slow(pa, area, false));
 }
 
 /* ---- any context (percpu-nolock.c) -------------------------------------------- */

@@ -736,7 +736,7 @@ void free_percpu_bulk(size_t nr, void __percpu **ptrs)
 		if (!area.nr_slots)
 			continue;
 		/* More come: rather than make room in a bin, let those go that find none. */
-		if (!pcpu_kasan_swap(pa, &area) || pcpu_cache_put(pa, area, false)) {
+		if (!pcpu_kasan_swap(pa, &area) || pcpu_cache_put(pa, area)) {
 			kept = true;
 			continue;
 		}
