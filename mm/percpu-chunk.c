@@ -40,8 +40,8 @@
 #define PCPU_MAX_CHUNKS		2
 /* Rows that one TLB flush covers at most. */
 #define PCPU_GIVE_BACK_BATCH	64
-/* Chunks that are looked through for them under one hold of the lock. */
-#define PCPU_PICK_CHUNKS	64
+/* Chunks or rows that are looked at for them under one hold of the lock, but for one chunk. */
+#define PCPU_PICK_LOOKS		64U
 
 static bool pcpu_need_ext(void)
 {
@@ -1527,14 +1527,15 @@ static unsigned int pcpu_close_empty_rows(struct pcpu_allocator *pa, struct pcpu
 static unsigned int pcpu_pick_some(struct pcpu_allocator *pa, struct list_head **at,
 				   struct pcpu_going *going, unsigned int max)
 {
-	unsigned int looks = PCPU_PICK_CHUNKS, nr = 0;
+	unsigned int looks = PCPU_PICK_LOOKS, nr = 0;
 	struct pcpu_chunk *chunk;
 
 	lockdep_assert_held(&pa->lock);
 
-	while (nr < max && looks-- && !list_is_first(*at, &pa->chunks)) {
+	while (nr < max && looks && !list_is_first(*at, &pa->chunks)) {
 		*at = (*at)->prev;
 		chunk = list_entry(*at, struct pcpu_chunk, link);
+		looks -= min(looks, chunk->nr_empty_rows ? chunk->nr_rows : 1);
 		if (!chunk->rows_fixed)
 			nr += pcpu_close_empty_rows(pa, chunk, &going[nr], max - nr);
 	}
