@@ -15,6 +15,7 @@
 #define NR_LIVE		64		/* of a thread, in patterns that have some */
 #define NR_WARM		(4 * NR_LIVE)	/* its pairs before those that count */
 #define NR_COUNTED	(4 * NR_LIVE)
+#define NR_USED_ROWS	64
 #define MAX_THREADS	64
 
 /* Nothing is registered here, but world.c and model.c refer to these. */
@@ -80,15 +81,26 @@ static void alloc_for_others(void)
 		objects[i % nr_threads][i / nr_threads] = alloc_one();
 }
 
+/* As in a machine that has run for a while: rows that are in use in part. */
+static void use_rows(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_USED_ROWS; i++)
+		EXPECT(__alloc_percpu_gfp(PAGE_SIZE / 2, PAGE_SIZE, GFP_KERNEL));
+}
+
 static const struct pattern {
 	const char *name;
 	void (*prepare)(void);
 	void (*turn)(unsigned int thread, unsigned int n);
+	bool fresh;
 	bool no_cache;
 } patterns[] = {
 	{ "hit", NULL, turn_one },
 	{ "ring", alloc_in_turns, turn_ring },
 	{ "neighbours", alloc_for_others, turn_ring },
+	{ "fresh", alloc_for_others, turn_ring, .fresh = true },
 	{ "miss", alloc_in_turns, turn_ring, .no_cache = true },
 };
 
@@ -150,6 +162,8 @@ int main(int argc, char **argv)
 	}
 	world_boot(&(struct world){ .nr_cpus = atoi(argv[2]), .cache = !pattern->no_cache,
 				    .no_memcg = true, .vmalloc_bytes = 1UL << 33 });
+	if (!pattern->fresh)
+		use_rows();
 	if (pattern->prepare)
 		pattern->prepare();
 	current->cpu = 0;
