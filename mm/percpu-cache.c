@@ -56,8 +56,12 @@
  */
 #define PCPU_BIN_PATIENCE	32U
 #define PCPU_BIN_MAX_PATIENCE	(8 * PCPU_BIN_PATIENCE)
-/* Areas that a bin which begins has moved first, where other CPUs have such bins. */
+/*
+ * Areas that a bin which begins has moved first, where other CPUs have such bins, and after
+ * how many hits others may be: who has none would only scatter what little it allocates.
+ */
 #define PCPU_BIN_MOVES		64U
+#define PCPU_BIN_MOVES_SHIFT	10
 
 /* Of pcpu_main; other allocators have none. */
 DEFINE_PER_CPU_ALIGNED(struct pcpu_cache, pcpu_caches);
@@ -213,6 +217,16 @@ static bool pcpu_bin_spill(struct pcpu_allocator *pa, struct pcpu_bin *bin, unsi
 	return pcpu_bin_spill_range(pa, bin, from, PCPU_CACHE_DEPTH);
 }
 
+/* A bin that begins again moves no more areas before it has had its hits. */
+static void pcpu_bin_renew_moves(struct pcpu_bin *bin)
+{
+	u8 round = READ_ONCE(bin->nr_hits) >> PCPU_BIN_MOVES_SHIFT;
+	bool renews = round != READ_ONCE(bin->moves_round);
+
+	WRITE_ONCE(bin->moves_round, round);
+	WRITE_ONCE(bin->nr_moves, renews ? 0 : round_up(READ_ONCE(bin->nr_moves), 2));
+}
+
 /*
  * The hint first: who has found room before and puts after raises it again, or
  * leaves its area to the next drain, which looks at all entries.
@@ -222,7 +236,7 @@ static bool pcpu_bin_drain(struct pcpu_allocator *pa, struct pcpu_bin *bin)
 	int budget_bytes = atomic_xchg(&bin->budget_bytes, 0);
 
 	WRITE_ONCE(bin->top, 0);
-	WRITE_ONCE(bin->nr_moves, 0);
+	pcpu_bin_renew_moves(bin);
 	if (budget_bytes)
 		atomic_add(budget_bytes, &pa->cache_budget_bytes);
 	return pcpu_bin_spill(pa, bin, 0) || budget_bytes;
@@ -274,7 +288,7 @@ static noinline struct pcpu_bin *pcpu_bin_claim(struct pcpu_allocator *pa, struc
 	WRITE_ONCE(bin->patience, clamp(patience, PCPU_BIN_PATIENCE, PCPU_BIN_MAX_PATIENCE));
 	WRITE_ONCE(bin->nr_conflicts, 0);
 	WRITE_ONCE(bin->nr_misses, 0);
-	WRITE_ONCE(bin->nr_moves, 0);
+	pcpu_bin_renew_moves(bin);
 	WRITE_ONCE(bin->nr_slots, nr_slots);
 	return bin;
 }
@@ -438,6 +452,13 @@ static bool pcpu_depot_serve(struct pcpu_allocator *pa, struct pcpu_request *req
 
 /* ---- what the layers above call ------------------------------------------------- */
 
+/* Remember who is the first that has areas of less than a line at hand. */
+static void pcpu_note_line_cpu(struct pcpu_allocator *pa, unsigned int nr_slots)
+{
+	if (nr_slots < PCPU_LINE_SLOTS && READ_ONCE(pa->line_cpu) == PCPU_NO_CPU)
+		WRITE_ONCE(pa->line_cpu, raw_smp_processor_id());
+}
+
 /*
  * Does a bin refuse a small area, to have it moved?  Its line of lengths may be another
  * CPU's as well, and would be written by both with each pair for as long as the bins hold
@@ -450,8 +471,10 @@ static bool pcpu_bin_moves(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 {
 	unsigned int cpu = raw_smp_processor_id(), nr_moves = READ_ONCE(bin->nr_moves);
 
-	if (!IS_ENABLED(CONFIG_SMP) || (!nr_moves && READ_ONCE(pa->line_cpu) == cpu) ||
-	    area->nr_slots >= PCPU_LINE_SLOTS || pcpu_bin_in_use(bin))
+	if (!IS_ENABLED(CONFIG_SMP) || area->nr_slots >= PCPU_LINE_SLOTS || pcpu_bin_in_use(bin))
+		return false;
+	pcpu_note_line_cpu(pa, area->nr_slots);
+	if (!nr_moves && READ_ONCE(pa->line_cpu) == cpu)
 		return false;
 	/* Two in a row, or enough, or it is the one that was moved last. */
 	if (nr_moves % 2 || nr_moves == 2 * PCPU_BIN_MOVES ||
@@ -461,6 +484,9 @@ static bool pcpu_bin_moves(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 	WRITE_ONCE(pa->line_cpu, cpu);
 	WRITE_ONCE(pa->lines_wanted, true);
 	WRITE_ONCE(pa->depot_used, true);
+	/* Who takes that back again. */
+	if (!READ_ONCE(pa->balance_drain))
+		pcpu_balance_drain_later(pa);
 	return true;
 }
 
@@ -497,6 +523,7 @@ static void pcpu_bin_fill(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 {
 	struct pcpu_area next = req->area;
 
+	pcpu_note_line_cpu(pa, req->nr_slots);
 	for (next.slot += nr * req->nr_slots; nr > first; nr--) {
 		next.slot -= req->nr_slots;
 		if (!pcpu_bin_has_room(pa, bin, req->want.size_bytes) ||
@@ -510,7 +537,7 @@ static bool pcpu_bin_serve_moved(struct pcpu_allocator *pa, struct pcpu_request 
 {
 	struct pcpu_bin *bin;
 
-	if (!READ_ONCE(pa->lines_wanted))
+	if (!IS_ENABLED(CONFIG_SMP) || !READ_ONCE(pa->lines_wanted))
 		return false;
 	bin = pcpu_bin_of(req->nr_slots);
 	if (!bin || !(READ_ONCE(bin->nr_moves) % 2) || pcpu_bin_in_use(bin) ||
@@ -878,6 +905,7 @@ void pcpu_cache_enable(struct pcpu_allocator *pa, unsigned long ram_pages)
 	unsigned long share_pages = (ram_pages >> PCPU_CACHE_RAM_SHIFT) / pa->geo.nr_cpus;
 
 	share_pages = min(share_pages, PCPU_CACHE_TOTAL_BYTES >> PAGE_SHIFT);
+	pa->line_cpu = PCPU_NO_CPU;
 	pa->cache_total_bytes = share_pages << PAGE_SHIFT;
 	atomic_set(&pa->cache_budget_bytes, pa->cache_total_bytes);
 	WRITE_ONCE(pa->cache_max_bytes, PCPU_CACHE_MAX_BYTES);

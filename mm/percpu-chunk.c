@@ -346,6 +346,31 @@ static noinline bool pcpu_take_present(struct pcpu_allocator *pa, struct pcpu_re
 	return found;
 }
 
+/* Would the area, with what is to follow it, be the first of a row? */
+static bool pcpu_begins_row(const struct pcpu_request *req)
+{
+	const struct pcpu_row *rows = req->area.chunk->rows;
+	unsigned int last_slot = req->area.slot + req->run_slots - 1;
+
+	return rows[req->area.slot / PCPU_ROW_SLOTS].fit_class == PCPU_FIT_EMPTY ||
+	       rows[last_slot / PCPU_ROW_SLOTS].fit_class == PCPU_FIT_EMPTY;
+}
+
+/* As pcpu_find_present(), for what is not worth another row: in rows that are in use. */
+static noinline bool pcpu_find_in_use(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	return pcpu_find_present(pa, req) && !pcpu_begins_row(req);
+}
+
+static bool pcpu_take_in_use(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	bool found = pcpu_find_in_use(pa, req);
+
+	if (found)
+		pcpu_area_commit(pa, req);
+	return found;
+}
+
 static bool pcpu_take_in_chunk(struct pcpu_allocator *pa, struct pcpu_request *req,
 			       struct pcpu_chunk *chunk)
 {
@@ -1185,7 +1210,8 @@ static int pcpu_prepare(struct pcpu_allocator *pa, struct pcpu_request *req,
 
 /*
  * A run of small areas that has whole lines of @lengths, and of the units, for itself: its
- * CPU writes there with each of them, and is not to meet the owner of the next run.
+ * CPU writes there with each of them, and is not to meet the owner of the next run.  An
+ * empty row is not begun for it, but one that is has nothing but whole lines.
  */
 static bool pcpu_take_lines(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
@@ -1197,15 +1223,15 @@ static bool pcpu_take_lines(struct pcpu_allocator *pa, struct pcpu_request *req)
 	    req->wants_all)
 		return false;
 	req->align_slots = max(align_slots, PCPU_LINE_SLOTS);
-	taken = pcpu_take_present(pa, req);
+	taken = pcpu_take_in_use(pa, req);
 	req->align_slots = align_slots;
 	return taken;
 }
 
 /*
  * Areas that may be taken ahead: what there were of late.  But a line of tiny ones is
- * taken whole: what is beyond is 256 bytes of a unit, and two CPUs that take them one by
- * one, in turn, meet in that line for as long as these objects live.
+ * taken whole where rows in use have one: two CPUs that take them one by one, in turn, meet
+ * in that line for as long as these objects live.
  */
 static unsigned int pcpu_run_areas(const struct pcpu_allocator *pa,
 				   const struct pcpu_request *req)
@@ -1217,6 +1243,15 @@ static unsigned int pcpu_run_areas(const struct pcpu_allocator *pa,
 	return nr;
 }
 
+/*
+ * A run of tiny areas is taken for as little as one of them.  If that has a place in a row
+ * in use, no other is begun: whoever comes while things grow slowly would begin the next.
+ */
+static bool pcpu_run_may_begin_row(struct pcpu_allocator *pa, struct pcpu_request *req)
+{
+	return req->wants_all || req->nr_slots > PCPU_TINY_SLOTS || !pcpu_find_in_use(pa, req);
+}
+
 /**
  * pcpu_chunk_take_run - take areas side by side, if there is room for them
  * @pa: the allocator
@@ -1225,7 +1260,7 @@ static unsigned int pcpu_run_areas(const struct pcpu_allocator *pa,
  *
  * No more areas are taken than there were of late, but of tiny ones a line, unless the
  * request wants all of them.  Where there is no room for so long a run, half of it is
- * looked for.
+ * looked for; tiny ones first in rows that are in use.
  *
  * Context: any but NMI; takes the lock, once.
  * Return: how many were taken, none of them live; 0, or more than 1
@@ -1234,14 +1269,17 @@ unsigned int pcpu_chunk_take_run(struct pcpu_allocator *pa, struct pcpu_request 
 				 unsigned int max)
 {
 	unsigned int nr = min(max, pa->geo.unit_pages * PCPU_ROW_SLOTS / req->nr_slots);
+	bool may_begin_row;
 	unsigned long flags;
 
 	spin_lock_irqsave(&pa->lock, flags);
+	may_begin_row = pcpu_run_may_begin_row(pa, req);
 	if (!req->wants_all)
 		nr = min(nr, pcpu_run_areas(pa, req));
 	for (; nr > 1; nr /= 2) {
 		req->run_slots = nr * req->nr_slots;
-		if (pcpu_take_lines(pa, req) || pcpu_take_present(pa, req))
+		if (pcpu_take_lines(pa, req) ||
+		    (may_begin_row ? pcpu_take_present(pa, req) : pcpu_take_in_use(pa, req)))
 			break;
 	}
 	spin_unlock_irqrestore(&pa->lock, flags);
@@ -1269,10 +1307,10 @@ static bool pcpu_find_in_line(struct pcpu_allocator *pa, struct pcpu_request *re
 	    find_next_bit(last.chunk->map.busy, end, slot) < end)
 		return false;
 	req->area = (struct pcpu_area){ last.chunk, slot, req->nr_slots };
-	return true;
+	return !pcpu_begins_row(req);
 }
 
-/* A place at the start of a line that is free throughout. */
+/* A place at the start of a line that is free throughout, in a row in use. */
 static bool pcpu_find_line(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
 	unsigned int align_slots = req->align_slots;
@@ -1280,7 +1318,7 @@ static bool pcpu_find_line(struct pcpu_allocator *pa, struct pcpu_request *req)
 
 	req->align_slots = max(align_slots, PCPU_LINE_SLOTS);
 	req->run_slots = PCPU_LINE_SLOTS;
-	found = pcpu_find_present(pa, req);
+	found = pcpu_find_in_use(pa, req);
 	req->align_slots = align_slots;
 	req->run_slots = req->nr_slots;
 	return found;
@@ -1294,7 +1332,7 @@ static bool pcpu_find_line(struct pcpu_allocator *pa, struct pcpu_request *req)
  * The line may become another CPU's as well, by areas that are taken otherwise.
  *
  * Context: any but NMI; takes the lock.
- * Return: false if no line is free throughout in present memory
+ * Return: false if no line is free throughout in rows that have areas already
  */
 bool pcpu_chunk_take_in_line(struct pcpu_allocator *pa, struct pcpu_request *req)
 {

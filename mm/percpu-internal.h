@@ -68,6 +68,7 @@
 #include "percpu-kernel.h"
 
 #define PCPU_NONE		UINT_MAX	/* no slot, no row */
+#define PCPU_NO_CPU		UINT_MAX	/* of pcpu_allocator.line_cpu */
 #define PCPU_ROW_SLOTS		((unsigned int)(PAGE_SIZE >> PCPU_MIN_ALLOC_SHIFT))
 
 /* Translation between a percpu pointer and the address of its copy at offset 0. */
@@ -964,7 +965,8 @@ struct pcpu_counts {
  *	@lines_wanted was set
  * @lines_wanted: a hint: since the worker looked, a bin was given what may lie in a line of
  *	another CPU
- * @line_cpu: a hint: the CPU that used a bin of small areas first, or moved them last
+ * @line_cpu: a hint: the CPU that began to use a bin of small areas first, or moved them
+ *	last; PCPU_NO_CPU before
  * @pending: A: chunks with frees that are pending
  * @nr_pending: A: how many frees these are, at least
  * @nolock_enabled: irq_work can be queued for what callers in any context need
@@ -1344,6 +1346,7 @@ static inline bool pcpu_chunk_may_run(const struct pcpu_allocator *pa, unsigned 
  * @patience: how many of these it bears while it is in use
  * @nr_moves: before it holds any: small areas that it has refused, as others may write in
  *	their lines, and those that took their places
+ * @moves_round: what @nr_hits made of it when @nr_moves began anew
  * @seen_hits: @nr_hits when the worker looked last, or another number once it was stocked
  * @folded_hits: A: those of @nr_hits that were of former sizes, and are counted
  *	in percpu-sizes.c
@@ -1357,7 +1360,8 @@ struct pcpu_bin {
 	unsigned long nr_hits;
 	unsigned int nr_conflicts;
 	u16 patience;
-	u16 nr_moves;
+	u8 nr_moves;
+	u8 moves_round;
 	unsigned long seen_hits;
 	unsigned long folded_hits;
 	unsigned long entry[PCPU_CACHE_DEPTH];

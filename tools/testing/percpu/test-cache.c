@@ -13,6 +13,14 @@
 static struct object objects[MAX_OBJECTS + 64];
 static unsigned int nr_objects;
 
+/* Before a boot, or they have sizes, hits and misses of the one before. */
+static void forget_bins(void)
+{
+	memset(pcpu_caches, 0, sizeof(pcpu_caches));
+	if (pcpu_depot_cache())
+		memset(pcpu_depot_cache(), 0, sizeof(struct pcpu_cache));
+}
+
 static void boot_with_cache(unsigned int nr_cpus)
 {
 	world_boot(&(struct world){ .nr_cpus = nr_cpus, .cache = true });
@@ -383,6 +391,16 @@ static void replace_by_turns(unsigned int nr, size_t size)
 	}
 }
 
+#define NR_HALF_ROWS	16U
+
+/* Rows that are in use, and have room for whole lines. */
+static void take_half_rows(struct object *half, unsigned int nr)
+{
+	while (nr--)
+		EXPECT(model_alloc(&half[nr], PAGE_SIZE / 2 + 4, PAGE_SIZE, false, GFP_KERNEL,
+				   CTX_TASK));
+}
+
 /*
  * Two CPUs have objects side by side, and replace them again and again: soon none of one
  * lies in a line of lengths with any of the other, and no row was added for it.
@@ -396,7 +414,9 @@ TEST(cache_neighbours_move_apart)
 	if (!IS_ENABLED(CONFIG_SMP))
 		test_skip("there is one CPU");
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		forget_bins();
 		boot_with_cache(NR_CPUS_HERE);
+		take_half_rows(&objects[nr], NR_HALF_ROWS);
 		for (a = 0; a < nr; a++)
 			EXPECT(model_alloc(&objects[a], sizes[i], 4, false, GFP_KERNEL, CTX_TASK));
 		nr_rows = pcpu_main.nr_rows_in[PCPU_ROW_PRESENT];
@@ -409,8 +429,8 @@ TEST(cache_neighbours_move_apart)
 			for (b = 1; b < nr; b += 2)
 				EXPECT(line_of(&objects[a]) != line_of(&objects[b]));
 		EXPECT_EQ(pcpu_main.nr_rows_in[PCPU_ROW_PRESENT], nr_rows);
-		while (a)
-			model_free(&objects[--a], CTX_TASK);
+		for (a = 0; a < nr + NR_HALF_ROWS; a++)
+			model_free(&objects[a], CTX_TASK);
 		current->cpu = 0;
 		expect_idle();
 		world_shutdown();
@@ -426,6 +446,9 @@ TEST(cache_moves_for_those_who_allocate)
 		boot_with_cache(NR_CPUS_HERE);
 		for (n = 0; n < 40; n++)
 			EXPECT(model_alloc(&objects[n], 64, 4, false, GFP_KERNEL, CTX_TASK));
+		/* The first that has a use for bins. */
+		model_free(&objects[0], CTX_TASK);
+		EXPECT(model_alloc(&objects[0], 64, 4, false, GFP_KERNEL, CTX_TASK));
 		current->cpu = cpu;
 		while (n)
 			model_free(&objects[--n], CTX_TASK);
@@ -601,10 +624,7 @@ TEST(cache_bin_changes_while_put)
 	taken_over_bytes = 4 * nr_slots;
 	/* Each window several times: on which CPU one runs there is left to chance. */
 	for (i = 0; i < 6 * 8; i++) {
-		/* No bin has a size yet. */
-		memset(pcpu_caches, 0, sizeof(pcpu_caches));
-		if (pcpu_depot_cache())
-			memset(pcpu_depot_cache(), 0, sizeof(struct pcpu_cache));
+		forget_bins();
 		boot_with_cache(NR_CPUS_HERE);
 		EXPECT(model_alloc(&small, 64, 8, false, GFP_KERNEL, CTX_TASK));
 		model_free(&small, CTX_TASK);
@@ -1107,9 +1127,8 @@ TEST(depot_is_given_at_once)
 	struct object last;
 
 	for (window = 0; windows_until < 0; window++) {
+		forget_bins();
 		boot_for_depot();
-		memset(pcpu_caches, 0, sizeof(pcpu_caches));
-		memset(pcpu_depot_cache(), 0, sizeof(struct pcpu_cache));
 		for (n = 0; n < 2 * nr_free; n++)
 			EXPECT(model_alloc(&objects[n], 64, 4, false, GFP_KERNEL, CTX_TASK));
 		EXPECT(model_alloc(&last, 64, 4, false, GFP_KERNEL, CTX_TASK));
@@ -1145,9 +1164,8 @@ TEST(depot_is_taken_and_interrupted)
 	struct object taken;
 
 	for (window = 0; windows_until < 0; window++) {
+		forget_bins();
 		boot_for_depot();
-		memset(pcpu_caches, 0, sizeof(pcpu_caches));
-		memset(pcpu_depot_cache(), 0, sizeof(struct pcpu_cache));
 		EXPECT(model_alloc(&nested_object, 64, 4, false, GFP_KERNEL, CTX_TASK));
 		fill_depot(64, 200);
 		EXPECT(in_depot(64) > 0);
@@ -1447,4 +1465,192 @@ TEST(cache_windows)
 	current->cpu = 0;
 	expect_idle();
 	world_shutdown();
+}
+
+/* ---- whole lines are no reason to take more memory ---------------------------------------- */
+
+static void free_objects(unsigned int nr)
+{
+	unsigned int n;
+
+	current->cpu = 0;
+	for (n = 0; n < nr; n++)
+		if (objects[n].ptr)
+			model_free(&objects[n], CTX_TASK);
+	sim_run_all_work(100);
+	world_shutdown();
+}
+
+/* Fills rows, then leaves a hole of 64 bytes in each line of each of them. */
+static unsigned int make_holes(unsigned int nr_cpus)
+{
+	unsigned int max_bytes, nr = 0, n;
+
+	boot_with_cache(nr_cpus);
+	max_bytes = pcpu_main.cache_max_bytes;
+	pcpu_main.cache_max_bytes = 0;
+	do
+		EXPECT(model_alloc(&objects[nr++], 64, 64, false, GFP_KERNEL, CTX_TASK));
+	while (nr < 3000 || !PAGE_ALIGNED(address(&objects[nr - 1]) + 64));
+	for (n = 0; n < nr; n += 4)
+		model_free(&objects[n], CTX_TASK);
+	sim_run_all_work(100);
+	pcpu_main.cache_max_bytes = max_bytes;
+	return nr;
+}
+
+/* Each CPU replaces some of its objects, one by one, in turns. */
+static void replace_some(unsigned int nr_cpus)
+{
+	unsigned int turn, cpu;
+
+	for (turn = 0; turn < 60; turn++) {
+		for (cpu = 0; cpu < nr_cpus; cpu++) {
+			struct object *object = &objects[4 * (turn * nr_cpus + cpu) + 1];
+
+			current->cpu = cpu;
+			model_free(object, CTX_TASK);
+			EXPECT(model_alloc(object, 64, 64, false, GFP_KERNEL, CTX_TASK));
+		}
+	}
+	current->cpu = 0;
+}
+
+TEST(cache_moves_add_no_row)
+{
+	unsigned int nr_cpus = IS_ENABLED(CONFIG_SMP) ? 8 : 1, nr = make_holes(nr_cpus);
+	unsigned int nr_rows = pcpu_main.nr_rows_in[PCPU_ROW_PRESENT];
+
+	replace_some(nr_cpus);
+	sim_run_all_work(100);
+	EXPECT_EQ(pcpu_main.nr_rows_in[PCPU_ROW_PRESENT], nr_rows);
+	free_objects(nr);
+}
+
+/* No page can be had: the reserve is for those that need it, not for what has room elsewhere. */
+TEST(cache_moves_leave_the_reserve)
+{
+	unsigned int nr_cpus = IS_ENABLED(CONFIG_SMP) ? 8 : 1, nr = make_holes(nr_cpus);
+	struct object page;
+
+	EXPECT(pcpu_main.nr_empty_rows >= 4);
+	sim.fail_kinds = SIM_ALL;
+	sim.fail_permille = 1000;
+	replace_some(nr_cpus);
+	EXPECT(model_alloc(&page, PAGE_SIZE, PAGE_SIZE, false, GFP_NOWAIT, CTX_HARDIRQ));
+	sim.fail_permille = 0;
+	model_free(&page, CTX_TASK);
+	free_objects(nr);
+}
+
+/*
+ * So many objects, replaced at random and so slowly that bins are idle between: no more
+ * memory than they took at first, but for two rows.
+ */
+static void slow_churn(size_t size, bool alloc_first)
+{
+	unsigned int nr = 4000, nr_cpus = IS_ENABLED(CONFIG_SMP) ? 4 : 1, n, step, nr_rows;
+
+	boot_with_cache(nr_cpus);
+	for (n = 0; n < nr; n++) {
+		current->cpu = n % nr_cpus;
+		EXPECT(model_alloc(&objects[n], size, 4, false, GFP_KERNEL, CTX_TASK));
+	}
+	current->cpu = 0;
+	sim_run_all_work(100);
+	nr_rows = pcpu_main.nr_rows_in[PCPU_ROW_PRESENT];
+	for (step = 0; step < 20000; step++) {
+		n = sim_below(nr);
+		current->cpu = step % nr_cpus;
+		if (alloc_first)
+			EXPECT(model_alloc(&objects[nr], size, 4, false, GFP_KERNEL, CTX_TASK));
+		model_free(&objects[n], CTX_TASK);
+		if (alloc_first)
+			objects[n] = objects[nr];
+		else
+			EXPECT(model_alloc(&objects[n], size, 4, false, GFP_KERNEL, CTX_TASK));
+		objects[nr].ptr = NULL;
+		current->cpu = 0;
+		if (step % nr_cpus == nr_cpus - 1)
+			sim_run_all_work(100);
+	}
+	sim_run_all_work(100);
+	EXPECT(pcpu_main.nr_rows_in[PCPU_ROW_PRESENT] <= nr_rows + 2);
+	free_objects(nr);
+}
+
+TEST(cache_slow_churn_8)
+{
+	slow_churn(8, true);
+}
+
+TEST(cache_slow_churn_24)
+{
+	slow_churn(24, false);
+}
+
+TEST(cache_slow_churn_64)
+{
+	slow_churn(64, false);
+}
+
+/* Tiny objects that come slowly and stay, on one CPU. */
+TEST(cache_slow_growth_of_tiny)
+{
+	unsigned int nr = 2000, n;
+
+	boot_with_cache(IS_ENABLED(CONFIG_SMP) ? 4 : 1);
+	for (n = 0; n < nr; n++) {
+		EXPECT(model_alloc(&objects[n], 4, 4, false, GFP_KERNEL, CTX_TASK));
+		sim_run_all_work(100);
+	}
+	EXPECT(pcpu_main.nr_rows_in[PCPU_ROW_PRESENT] <= nr * 4 / PAGE_SIZE + 5);
+	free_objects(nr);
+}
+
+/* The same at 100 a second on any of 64 CPUs. */
+TEST(cache_growth_of_tiny_on_many_cpus)
+{
+	unsigned int nr = 4000, nr_cpus = IS_ENABLED(CONFIG_SMP) ? 64 : 1, n;
+
+	boot_with_cache(nr_cpus);
+	if (pcpu_main.backend->rows_fixed)
+		test_skip("chunks come with their pages");
+	for (n = 0; n < nr; n++) {
+		current->cpu = sim_below(nr_cpus);
+		EXPECT(model_alloc(&objects[n], 4, 4, false, GFP_KERNEL, CTX_TASK));
+		current->cpu = 0;
+		if (n % 50 == 49) {
+			sim_advance(HZ / 2 + 1);
+			sim_run_due_work();
+		}
+	}
+	sim_run_all_work(100);
+	EXPECT(pcpu_main.nr_rows_in[PCPU_ROW_PRESENT] <= nr * 4 / PAGE_SIZE + 5);
+	free_objects(nr);
+}
+
+/* One CPU alone has objects, and replaces them by turns: no other uses bins. */
+TEST(cache_one_cpu_moves_nothing)
+{
+	unsigned int cpu, n, nr = 40;
+	unsigned long before;
+
+	for (cpu = 0; cpu < NR_CPUS_HERE; cpu++) {
+		boot_with_cache(NR_CPUS_HERE);
+		current->cpu = cpu;
+		for (n = 0; n < nr; n++)
+			EXPECT(model_alloc(&objects[n], 64, 4, false, GFP_KERNEL, CTX_TASK));
+		before = hits();
+		for (n = 0; n < nr; n++) {
+			model_free(&objects[n], CTX_TASK);
+			EXPECT(model_alloc(&objects[n], 64, 4, false, GFP_KERNEL, CTX_TASK));
+		}
+		EXPECT_EQ(hits() - before, nr);
+		while (n)
+			model_free(&objects[--n], CTX_TASK);
+		current->cpu = 0;
+		expect_idle();
+		world_shutdown();
+	}
 }
