@@ -152,8 +152,7 @@ static gfp_t vmalloc_known_gfp(gfp_t gfp)
 	if (likely(!unknown))
 		return gfp;
 	gfp &= VMALLOC_GFP_KNOWN;
-	/* A mistake of the caller, which __GFP_NOWARN is not about: that is for failures. */
-	WARN_ONCE(true, "vmalloc: gfp bits %#x (%pGg) make no sense, ignored\n",
+	WARN_ONCE(!(gfp & __GFP_NOWARN), "vmalloc: gfp bits %#x (%pGg) make no sense, ignored\n",
 		  unknown, &unknown);
 	return gfp;
 }
@@ -629,7 +628,9 @@ static void *vmalloc_try(struct vmalloc_request *req, unsigned int shift,
  * they may come from the emergency reserves, and are not waited for.
  *
  * __GFP_NOFAIL means for ever, but only for who may sleep and has a window that
- * can hold @size.  __GFP_NOWARN silences all warnings.
+ * can hold @size.  With __GFP_NOWARN nothing is warned of, neither what failed
+ * nor what made no sense; but where a page table could not be had, the page
+ * allocator says so.
  *
  * Context: process context; may sleep if @gfp_mask says so.
  * Return: the address, or NULL.
@@ -644,8 +645,12 @@ void *__vmalloc_node_range_noprof(unsigned long size, unsigned long align,
 	unsigned int shift;
 	void *addr;
 
-	if (WARN_ON_ONCE(!size || in_nmi() || in_hardirq()))
+	if (WARN_ON_ONCE(in_nmi() || in_hardirq()))
 		return NULL;
+	if (unlikely(!size)) {
+		WARN_ON_ONCE(!(gfp_mask & __GFP_NOWARN));
+		return NULL;
+	}
 	req.size = size;
 	req.align = align;
 	req.gfp = vmalloc_split_gfp(gfp_mask);
@@ -702,7 +707,7 @@ EXPORT_SYMBOL_GPL(__vmalloc_node_noprof);
  * __vmalloc() - allocate memory with a mask
  * @size: bytes
  * @gfp_mask: as for __vmalloc_node_range(), without zones; bits that make no
- *	sense are ignored with a warning
+ *	sense are ignored, with a warning unless __GFP_NOWARN is among the others
  *
  * Return: the address, or NULL.
  */

@@ -160,6 +160,31 @@ static void size_zero_and_too_much(struct kunit *test)
 	vunmap(NULL);
 }
 
+/* __GFP_NOWARN is silence, whatever else a mask says: no stack in the log either. */
+static void nowarn_is_silent(struct kunit *test)
+{
+	static const gfp_t odd_bits[] = { __GFP_HIGHMEM, __GFP_DMA32 };
+	/* In a slab, in pages of a high order, and more than kmalloc() has. */
+	static const unsigned long bytes[] = {
+		100, 5 * PAGE_SIZE, KMALLOC_MAX_SIZE + PAGE_SIZE,
+	};
+	unsigned int i;
+	gfp_t gfp;
+	void *p;
+
+	kunit_warning_suppress(test) {
+		for (i = 0; i < ARRAY_SIZE(odd_bits) * ARRAY_SIZE(bytes); i++) {
+			gfp = GFP_KERNEL | __GFP_NOWARN | odd_bits[i % ARRAY_SIZE(odd_bits)];
+			p = kvmalloc(bytes[i / ARRAY_SIZE(odd_bits)], gfp);
+			KUNIT_EXPECT_NOT_NULL(test, p);
+			p = kvrealloc(p, 7 * PAGE_SIZE, gfp) ?: p;
+			KUNIT_EXPECT_NOT_NULL(test, p);
+			kvfree(p);
+		}
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 0);
+	}
+}
+
 static void shrinks_and_grows(struct kunit *test)
 {
 	const unsigned long most = 30 * PAGE_SIZE;
@@ -936,6 +961,7 @@ static struct kunit_case vmalloc_cases[] = {
 	KUNIT_CASE(zeroed_after_dirty),
 	KUNIT_CASE(area_says_what_it_is),
 	KUNIT_CASE(size_zero_and_too_much),
+	KUNIT_CASE(nowarn_is_silent),
 	KUNIT_CASE(shrinks_and_grows),
 	KUNIT_CASE(vmap_shows_pages),
 	KUNIT_CASE(vm_map_ram_shows_pages),

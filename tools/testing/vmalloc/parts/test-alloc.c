@@ -75,6 +75,8 @@ static void check_record(const struct mask *mask)
 	/* Who would rather fail is not made to wait for anything. */
 	assert((record.all & mask->gfp & (__GFP_NORETRY | __GFP_RETRY_MAYFAIL)) ==
 	       (mask->gfp & (__GFP_NORETRY | __GFP_RETRY_MAYFAIL)));
+	/* No allocator beneath warns either. */
+	assert((record.all & __GFP_NOWARN) || !(mask->gfp & __GFP_NOWARN));
 	assert(record.table_scope == mask->tables);
 	assert(!record.cache_unflushed);
 	assert(shim_scope == SCOPE_NONE);
@@ -126,6 +128,7 @@ static unsigned int fail_each(unsigned long nr, const struct mask *mask, unsigne
 		over = shim_fail_in;
 		shim_fail_in = 0;
 		assert(p || !must);
+		assert(!record.nr_messages || !(mask->gfp & __GFP_NOWARN));
 		nr_failed += !p;
 		if (p)
 			check_area(p, nr, flags);
@@ -304,26 +307,41 @@ static void test_vrealloc(void)
 	settle();
 }
 
-/* Bits that make no sense are taken out with a warning, and __GFP_NOWARN is not about that. */
-static void test_unknown_gfp(void)
-{
-	static const gfp_t gfps[] = {
-		GFP_KERNEL | __GFP_THISNODE, GFP_KERNEL | __GFP_THISNODE | __GFP_NOWARN,
-		GFP_NOWAIT | __GFP_DMA,
-	};
-	unsigned int i;
+/* What makes no sense is taken out, or refused, with a warning; with __GFP_NOWARN never. */
+static const struct odd_request {
+	unsigned long bytes;
+	gfp_t gfp;
+	int warnings;
+} odd_requests[] = {
+	{ PAGE_SIZE, GFP_KERNEL | __GFP_THISNODE, 1 },
+	{ PAGE_SIZE, GFP_KERNEL | __GFP_THISNODE | __GFP_NOWARN, 0 },
+	{ PAGE_SIZE, GFP_KERNEL | __GFP_DMA, 1 },
+	/* GFP_NOWAIT has the bit. */
+	{ PAGE_SIZE, GFP_NOWAIT | __GFP_DMA, 0 },
+	{ PAGE_SIZE, GFP_KERNEL | __GFP_NOWARN, 0 },
+	{ 0, GFP_KERNEL, 1 },
+	{ 0, GFP_KERNEL | __GFP_NOWARN, 0 },
+};
 
-	for (i = 0; i < ARRAY_SIZE(gfps); i++) {
-		record_start();
-		vfree(__vmalloc_noprof(PAGE_SIZE, gfps[i]));
-		assert(shim_warnings == 1);
-		assert(!(record.any & (__GFP_THISNODE | __GFP_DMA)));
-		shim_warnings = 0;
-		settle();
-	}
-	vfree(__vmalloc_noprof(PAGE_SIZE, GFP_KERNEL | __GFP_NOWARN));
-	assert(!shim_warnings);
+static void check_odd_request(const struct odd_request *odd, void *p)
+{
+	assert(!p == !odd->bytes);
+	assert(shim_warnings == odd->warnings);
+	assert(!(record.any & (__GFP_THISNODE | __GFP_DMA)));
+	shim_warnings = 0;
+	vfree(p);
 	settle();
+}
+
+static void test_odd_requests(void)
+{
+	const struct odd_request *odd;
+
+	for (odd = odd_requests; odd < odd_requests + ARRAY_SIZE(odd_requests); odd++) {
+		record_start();
+		check_odd_request(odd, __vmalloc_noprof(odd->bytes, odd->gfp));
+		check_odd_request(odd, vmalloc_huge_node_noprof(odd->bytes, odd->gfp, 0));
+	}
 }
 
 static void test_areas(void)
@@ -419,7 +437,7 @@ int main(int argc, char **argv)
 	test_permissions();
 	test_wrap(0);
 	test_wrap(VM_ALLOW_HUGE_VMAP);
-	test_unknown_gfp();
+	test_odd_requests();
 	printf("alloc: %zu masks, %u requests failed\n", ARRAY_SIZE(masks), nr_failed);
 	assert(nr_failed > 20000);
 	return 0;

@@ -87,7 +87,7 @@ static struct {
 	gfp_t any, all;
 	unsigned int nr;
 	enum shim_scope table_scope;
-	unsigned int nr_sleeps;
+	unsigned int nr_sleeps, nr_messages;
 	bool cache_unflushed;	/* mapped, and flush_cache_vmap() has not been told */
 } record;
 
@@ -108,7 +108,7 @@ static bool record_and_fail(gfp_t gfp)
 
 /* Who sleeps that often waits for what never comes. */
 #define schedule_timeout_uninterruptible(ticks) assert(++record.nr_sleeps < 1000)
-#define warn_alloc(gfp, mask, ...)	((void)0)
+#define warn_alloc(gfp, mask, ...)	((void)(record.nr_messages += !((gfp) & __GFP_NOWARN)))
 #define fatal_signal_pending(task)	false
 #define in_interrupt()			false
 #define in_nmi()			false
