@@ -19,6 +19,7 @@
 #include <linux/fs.h>
 #include <linux/gfp.h>
 #include <linux/kthread.h>
+#include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/prandom.h>
@@ -326,6 +327,60 @@ static void sparse_areas_are_mapped_by_parts(struct kunit *test)
 	free_vm_area(vm);
 	put_pages(pages, 3);
 }
+
+#ifdef CONFIG_VMAP_PFN
+static int next_frame_is(pte_t *pte, unsigned long addr, void *data)
+{
+	unsigned long **pfn = data;
+
+	return pte_pfn(ptep_get(pte)) == *(*pfn)++ ? 0 : -EINVAL;
+}
+
+/* Frames that nothing lies in: whatever is done with these, they are not touched. */
+static void get_pfns(unsigned long *pfns, unsigned int nr)
+{
+	unsigned long pfn = max_pfn;
+	unsigned int i;
+
+	while (pfn_valid(pfn))
+		pfn++;
+	for (i = 0; i < nr; i++)
+		pfns[i] = pfn + (i * 3) % nr;
+}
+
+static void vmap_pfn_maps_frames(struct kunit *test)
+{
+	unsigned long pfns[5], *next = pfns;
+	const unsigned long bytes = ARRAY_SIZE(pfns) * PAGE_SIZE;
+	void *p;
+
+	if (IS_ENABLED(CONFIG_UML))
+		kunit_skip(test, "the host can map nothing but memory");
+	get_pfns(pfns, ARRAY_SIZE(pfns));
+	p = vmap_pfn(pfns, ARRAY_SIZE(pfns), PAGE_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_EXPECT_EQ(test, find_vm_area(p)->flags, (unsigned long)VM_IOREMAP);
+	KUNIT_EXPECT_EQ(test, 0, apply_to_existing_page_range(&init_mm, (unsigned long)p, bytes,
+							      next_frame_is, &next));
+	KUNIT_EXPECT_PTR_EQ(test, next, pfns + ARRAY_SIZE(pfns));
+	vunmap(p);
+	KUNIT_EXPECT_NULL(test, find_vm_area(p));
+}
+
+/* What has a page is refused, wherever it stands. */
+static void vmap_pfn_refuses_pages(struct kunit *test)
+{
+	unsigned long pfns[5];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(pfns); i++) {
+		get_pfns(pfns, ARRAY_SIZE(pfns));
+		pfns[i] = page_to_pfn(virt_to_page(test));
+		kunit_warning_suppress(test)
+			KUNIT_EXPECT_NULL(test, vmap_pfn(pfns, ARRAY_SIZE(pfns), PAGE_KERNEL));
+	}
+}
+#endif
 
 static void *shown_area;
 
@@ -967,6 +1022,10 @@ static struct kunit_case vmalloc_cases[] = {
 	KUNIT_CASE(vm_map_ram_shows_pages),
 	KUNIT_CASE(areas_without_memory),
 	KUNIT_CASE(sparse_areas_are_mapped_by_parts),
+#ifdef CONFIG_VMAP_PFN
+	KUNIT_CASE(vmap_pfn_maps_frames),
+	KUNIT_CASE(vmap_pfn_refuses_pages),
+#endif
 	KUNIT_CASE(user_areas_are_shown),
 	KUNIT_CASE(huge_is_like_small),
 	KUNIT_CASE(read_shows_areas_and_holes),
