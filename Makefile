@@ -14,7 +14,7 @@ MAKEOVERRIDES =
 unexport MAKEFLAGS MFLAGS
 
 .PHONY: help run pressure races test test-full test-sim test-kunit test-apply test-series apply unapply \
-	series check-series bench check clean
+	series check-series bench check gdb clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -65,6 +65,9 @@ bench: ## measure stock against ours; table, CSV and SVG
 
 check: ## checkpatch, kernel-doc, W=1, coccicheck and overlap on our files
 	@dev/check.sh
+
+gdb: ## compare what gdb's lx-vmallocinfo finds with /proc/vmallocinfo, in a UML kernel
+	@dev/gdb.sh
 
 clean: ## remove what was built; downloads stay in the cache
 	@rm -rf build series/out tools/testing/percpu/out

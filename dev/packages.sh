@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Install the Debian packages that a command needs.
 #
-#   dev/packages.sh GROUP...      groups: source apply sim be64 model uml qemu check
+#   dev/packages.sh GROUP...      groups: source apply sim be64 model uml qemu check gdb
 #                                 bench, and machines of dev/kunit/machines, which
 #                                 has their packages
 #
@@ -19,6 +19,7 @@ packages_of() {
 	uml)	echo gcc libc6-dev make flex bison bc libelf-dev ccache python3 perl rsync git ;;
 	qemu)	packages_of uml; echo qemu-system-x86 busybox-static cpio kmod libssl-dev ;;
 	check)	packages_of uml; echo coccinelle ;;
+	gdb)	packages_of uml; echo gdb ;;
 	bench)	packages_of qemu; echo gnuplot-nox ;;
 	apply)	echo patch python3 ;;
 	*)	packages_of_machine "$1" ;;

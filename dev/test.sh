@@ -4,8 +4,9 @@
 #
 #   dev/test.sh [PART]...      parts: apply series tools sim vmalloc vparts kunit
 #                              races (all of these without PART); on demand: load,
-#                              pressure, model, sim-be64, kunit-full (every machine and
-#                              checker), and races-long, an hour or RACES_SECONDS of races
+#                              pressure, model, sim-be64, gdb, kunit-full (every machine
+#                              and checker), and races-long, an hour or RACES_SECONDS of
+#                              races
 #   dev/test.sh full           all, with what else is run on demand only; the last is
 #                              kunit-full, whose table so stands at the end
 #
@@ -27,6 +28,7 @@ run_part() {
 	vparts)	dev/packages.sh sim && make -C tools/testing/vmalloc/parts test ;;
 	kunit)	dev/packages.sh source && linux && dev/kunit.sh test ;;
 	kunit-full) dev/packages.sh source && linux && dev/kunit.sh full ;;
+	gdb)	dev/gdb.sh ;;
 	load)	dev/run.sh load ;;
 	pressure)	dev/run.sh pressure ;;
 	races)	dev/run.sh races 60 ;;
@@ -39,7 +41,7 @@ linux() { dev/get-linux.sh ${KERNEL:+"$KERNEL"}; }
 
 [ $# -gt 0 ] || set -- apply series tools sim vmalloc vparts kunit races
 [ "$*" != full ] ||
-	set -- apply series tools sim vmalloc vparts sim-be64 model load pressure races races-long kunit-full
+	set -- apply series tools sim vmalloc vparts sim-be64 model gdb load pressure races races-long kunit-full
 mkdir -p build/test
 passed=0 failed=0 began=$(date +%s)
 for part; do

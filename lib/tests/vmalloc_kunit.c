@@ -22,6 +22,8 @@
 #include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/mount.h>
+#include <linux/percpu.h>
 #include <linux/prandom.h>
 #include <linux/sched/mm.h>
 #include <linux/sizes.h>
@@ -504,6 +506,113 @@ static void read_shows_areas_and_holes(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, holds(copy, PAGE_SIZE, 8));
 	vm_unmap_ram(ram, 1);
 	__free_page(page);
+}
+
+/* ---- /proc/vmallocinfo --------------------------------------------------- */
+
+#define LISTING_BYTES	SZ_128K
+
+/* Some of each kind are live, and a range waits for a purge: a place for a breakpoint. */
+static noinline void listing_was_read(const char *text)
+{
+	asm volatile("" : : "r" (text) : "memory");
+}
+
+/* What the file shows now; nothing is mounted yet. */
+static const char *read_listing(struct kunit *test)
+{
+	struct file_system_type *proc = get_fs_type("proc");
+	char *text = kunit_kzalloc(test, LISTING_BYTES, GFP_KERNEL);
+	struct vfsmount *mount;
+	struct file *file;
+	loff_t at = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, proc);
+	KUNIT_ASSERT_NOT_NULL(test, text);
+	mount = kern_mount(proc);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mount);
+	file = file_open_root_mnt(mount, "vmallocinfo", O_RDONLY, 0);
+	KUNIT_EXPECT_FALSE(test, IS_ERR(file));
+	if (!IS_ERR(file)) {
+		while (kernel_read(file, text + at, LISTING_BYTES - 1 - at, &at) > 0)
+			;
+		listing_was_read(text);
+		__fput_sync(file);
+	}
+	kern_unmount(mount);
+	KUNIT_EXPECT_LT(test, at, LISTING_BYTES - 1);
+	return text;
+}
+
+/* Addresses are hashed in the line as they are here. */
+static bool is_listed(const char *text, const void *p, const char *words)
+{
+	const unsigned long bytes = find_vm_area(p)->size;
+	const char *line, *end, *found;
+	char key[64];
+
+	snprintf(key, sizeof(key), "0x%pK-0x%pK %7lu ", p, p + bytes, bytes);
+	line = strstr(text, key);
+	if (!line)
+		return false;
+	end = strchr(line, '\n');
+	found = strstr(line, words);
+	return end && found && found < end;
+}
+
+static void list_each_kind(struct kunit *test)
+{
+	const unsigned long many = PAGE_SIZE / sizeof(void *) + 9;
+	struct page *page = alloc_page(GFP_KERNEL), *pages[] = { page, page, page };
+	struct vm_struct *device = get_vm_area(PAGE_SIZE, VM_IOREMAP);
+	struct vm_struct *sparse = get_vm_area(3 * PAGE_SIZE, VM_SPARSE);
+	void *ram = vm_map_ram(pages, 3, NUMA_NO_NODE);
+	void __percpu *copies[3];
+	const struct {
+		void *p;
+		const char *words;
+	} listed[] = {
+		{ vmalloc(5 * PAGE_SIZE), " pages=5 vmalloc" },
+		/* The array of their pages is more than a page. */
+		{ vmalloc(many * PAGE_SIZE), " vmalloc vpages" },
+		/* For a window of one's own. */
+		{ __vmalloc_node(PAGE_SIZE, SZ_1M, GFP_KERNEL, NUMA_NO_NODE, NULL), " vmalloc" },
+		{ vmalloc_user(2 * PAGE_SIZE), " pages=2 vmalloc user" },
+		{ vmap(pages, 3, VM_MAP, PAGE_KERNEL), " vmap" },
+	};
+	const char *text;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(copies); i++)
+		copies[i] = __alloc_percpu(PCPU_MIN_UNIT_SIZE, PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, device);
+	KUNIT_ASSERT_NOT_NULL(test, sparse);
+	device->phys_addr = 0x12345000;
+	vfree(vmalloc(7 * PAGE_SIZE));
+	text = read_listing(test);
+
+	KUNIT_EXPECT_TRUE(test, is_listed(text, device->addr, " ioremap"));
+	KUNIT_EXPECT_NOT_NULL(test, strstr(text, "2345000 ioremap"));
+	KUNIT_EXPECT_TRUE(test, is_listed(text, sparse->addr, " sparse"));
+	KUNIT_EXPECT_NOT_NULL(test, strstr(text, " vm_map_ram\n"));
+	for (i = 0; i < ARRAY_SIZE(listed); i++) {
+		KUNIT_EXPECT_TRUE_MSG(test, is_listed(text, listed[i].p, listed[i].words), "%s",
+				      listed[i].words);
+		vfree(listed[i].p);
+	}
+	for (i = 0; i < ARRAY_SIZE(copies); i++)
+		free_percpu(copies[i]);
+	vm_unmap_ram(ram, 3);
+	free_vm_area(device);
+	free_vm_area(sparse);
+	__free_page(page);
+}
+
+static void proc_lists_areas(struct kunit *test)
+{
+	if (!IS_ENABLED(CONFIG_PROC_FS))
+		kunit_skip(test, "without CONFIG_PROC_FS there is no /proc/vmallocinfo");
+	list_each_kind(test);
 }
 
 /* ---- masks --------------------------------------------------------------- */
@@ -1029,6 +1138,7 @@ static struct kunit_case vmalloc_cases[] = {
 	KUNIT_CASE(user_areas_are_shown),
 	KUNIT_CASE(huge_is_like_small),
 	KUNIT_CASE(read_shows_areas_and_holes),
+	KUNIT_CASE(proc_lists_areas),
 #ifdef CONFIG_TRACEPOINTS
 	KUNIT_CASE_PARAM(mask_vmalloc, mask_gen_params),
 	KUNIT_CASE_PARAM(mask_kvmalloc, mask_gen_params),
