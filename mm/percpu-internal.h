@@ -1618,7 +1618,8 @@ static __always_inline bool pcpu_bins_refuse(struct pcpu_cache *cache, unsigned 
  * @pa: the allocator
  * @area: an area that pcpu_cache_try_put() has found no place for
  *
- * Context: any.
+ * Context: any.  A task that goes to another CPU before that call may take a bin there
+ * which was not asked: rare, and it costs no more than that bin.
  * Return: false if the area is not to be kept at hand
  */
 static __always_inline bool pcpu_cache_may_put(struct pcpu_allocator *pa,

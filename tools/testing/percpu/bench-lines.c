@@ -97,11 +97,11 @@ static const struct pattern {
 	bool fresh;
 	bool no_cache;
 } patterns[] = {
-	{ "hit", NULL, turn_one },
+	{ "hit", NULL, turn_one, .fresh = true },
 	{ "ring", alloc_in_turns, turn_ring },
 	{ "neighbours", alloc_for_others, turn_ring },
 	{ "fresh", alloc_for_others, turn_ring, .fresh = true },
-	{ "miss", alloc_in_turns, turn_ring, .no_cache = true },
+	{ "miss", alloc_in_turns, turn_ring, .fresh = true, .no_cache = true },
 };
 
 /* ---- threads that take turns --------------------------------------------------------- */
