@@ -178,6 +178,8 @@ void vmap_space_read_stats(struct vmap_space_stats *stats);
  * @free: L: free ranges, no two of them touch; subtree_max_size is the size of the
  *	largest in the subtree
  * @busy: R: areas that lie in no segment, and segments
+ * @nr_freed: L: how often something became free: a search in several holds may have
+ *	passed it
  * @nr_fits: L: see struct vmap_space_stats
  */
 struct vmap_ranges {
@@ -185,6 +187,7 @@ struct vmap_ranges {
 	seqcount_spinlock_t seq;
 	struct rb_root free;
 	struct rb_root busy;
+	unsigned long nr_freed;
 	unsigned long nr_fits[VMAP_NR_FITS];
 };
 

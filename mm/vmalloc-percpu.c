@@ -18,6 +18,8 @@
 
 /* How often the base is lowered under one hold of the lock. */
 #define CONGRUENT_BATCH		32
+/* Searches from the top in several holds, each of them spoilt, until one is in a single hold. */
+#define CONGRUENT_ROUNDS	4
 
 /**
  * struct congruent - areas that are sought
@@ -27,7 +29,11 @@
  * @last: which one has the highest offset
  * @align: of the base, and of all offsets and sizes
  * @gfp: mask of the caller
- * @base: where they may lie: above, there is no place
+ * @from_top: the search begins at the top of the window
+ * @base: where they may lie: since the search began, there was no place above when it
+ *	was there
+ * @nr_freed: that of vmap_ranges when the search began
+ * @nr_rounds: searches that found nothing, while something became free
  * @areas: their descriptors
  * @vms: what the caller gets
  * @spares: second descriptors
@@ -41,7 +47,10 @@ struct congruent {
 	int last;
 	size_t align;
 	gfp_t gfp;
+	bool from_top;
 	unsigned long base;
+	unsigned long nr_freed;
+	unsigned int nr_rounds;
 	struct vmap_area **areas;
 	struct vm_struct **vms;
 	struct list_head spares;
@@ -114,7 +123,19 @@ static bool get_memory(struct congruent *con)
 
 static void start_from_top(struct congruent *con)
 {
+	con->from_top = false;
 	con->base = ALIGN_DOWN(VMALLOC_END, con->align) - span_bytes(con);
+	con->nr_freed = vmap_ranges.nr_freed;
+}
+
+/* That was all, unless something became free meanwhile, above the base perhaps. */
+static int search_failed(struct congruent *con)
+{
+	if (con->nr_freed == vmap_ranges.nr_freed)
+		return -ENOENT;
+	con->from_top = true;
+	con->nr_rounds++;
+	return -EBUSY;
 }
 
 /*
@@ -143,12 +164,16 @@ static unsigned long lower_base(const struct congruent *con, int i)
 static int find_base(struct congruent *con)
 {
 	unsigned long low = ALIGN(VMALLOC_START, con->align), lower;
+	/* In one hold nobody can spoil it, and however long it takes, it is the last one. */
+	bool all = con->nr_rounds >= CONGRUENT_ROUNDS;
 	int i = con->last, nr_fit = 0, nr_lowered = 0;
 
+	if (con->from_top)
+		start_from_top(con);
 	while (nr_fit < con->nr) {
 		lower = lower_base(con, i);
 		if (lower < low)
-			return -ENOENT;
+			return search_failed(con);
 		if (lower == con->base) {
 			nr_fit++;
 			i = i ? i - 1 : con->nr - 1;
@@ -156,7 +181,7 @@ static int find_base(struct congruent *con)
 		}
 		con->base = lower;
 		nr_fit = 0;
-		if (++nr_lowered == CONGRUENT_BATCH)
+		if (++nr_lowered >= CONGRUENT_BATCH && !all)
 			return -EBUSY;
 	}
 	return 0;
@@ -245,10 +270,12 @@ static bool get_spares(struct congruent *con)
 }
 
 /* One try after the other, for as long as that may help. */
-static int try_on(struct congruent *con)
+static int try_from_top(struct congruent *con)
 {
 	int ret;
 
+	con->from_top = true;
+	con->nr_rounds = 0;
 	for (;;) {
 		ret = try_areas(con);
 		if (ret == -EAGAIN && !get_spares(con))
@@ -265,12 +292,10 @@ static bool find_and_take(struct congruent *con)
 	bool purged = false;
 	int ret;
 
-	start_from_top(con);
-	ret = try_on(con);
+	ret = try_from_top(con);
 	if (ret == -ENOENT && gfpflags_allow_blocking(con->gfp)) {
 		vmap_purge_make_room(&purged);
-		start_from_top(con);
-		ret = try_on(con);
+		ret = try_from_top(con);
 	}
 	return !ret;
 }

@@ -17,6 +17,8 @@
 #define VMAP_FIT_TRIES		8
 /* Of these, if there are none larger, looked at under one hold of the lock. */
 #define VMAP_FIT_BATCH		32
+/* Searches of all in several holds, each of them spoilt, until one is made in a single hold. */
+#define VMAP_FIT_ROUNDS		4
 /* Looks at the busy tree without a lock, each spoilt by a writer, until it is taken. */
 #define VMAP_FIND_TRIES		8
 /* Ranges that are made free under one hold of the lock. */
@@ -312,6 +314,7 @@ static void free_merge(struct vmap_area *va, struct list_head *unused)
 		      (high && high->va_start < va->va_end),
 		      "vmalloc: %#lx-%#lx is free already\n", va->va_start, va->va_end))
 		return;
+	vmap_ranges.nr_freed++;
 	if (low && low->va_end == va->va_start) {
 		low->va_end = va->va_end;
 		list_add(&va->list, unused);
@@ -367,28 +370,60 @@ static struct vmap_fit fit_try(const struct vmap_request *req, unsigned long fro
 	return fit;
 }
 
+/**
+ * struct fit_search - a search that may take several holds of the lock
+ * @from: where it goes on: at the end of the window not at all
+ * @tries: ranges to look at under the next hold
+ * @nr_rounds: how often all was searched in vain, while something became free
+ * @nr_freed: that of vmap_ranges when it began
+ */
+struct fit_search {
+	unsigned long from;
+	unsigned int tries;
+	unsigned int nr_rounds;
+	unsigned long nr_freed;
+};
+
+/*
+ * Nothing up to @end.  If that is the end of the window, that was all, unless something
+ * became free since the search began, which may lie where it had been already.
+ */
+static void fit_search_on(const struct vmap_request *req, struct fit_search *search,
+			  unsigned long end)
+{
+	search->from = end;
+	search->tries = VMAP_FIT_BATCH;
+	if (end < req->end || search->nr_freed == vmap_ranges.nr_freed)
+		return;
+	search->from = req->start;
+	/* In one hold nobody can spoil it: however long it takes, it is the last one. */
+	search->tries = ++search->nr_rounds < VMAP_FIT_ROUNDS ? VMAP_FIT_TRIES : UINT_MAX;
+}
+
 /*
  * The lowest place that fits; but where alignment fails in the first few ranges,
  * one that is large enough for any alignment is taken, if there is one.  If there is
- * not, *from is moved on, to the end of the window when all ranges were tried.
+ * not, the search has moved on.
  */
-static struct vmap_fit fit_find(const struct vmap_request *req, unsigned long *from)
+static struct vmap_fit fit_find(const struct vmap_request *req, struct fit_search *search)
 {
 	unsigned long bytes = req->size_bytes, roomy_bytes;
-	bool is_first = *from == req->start;
 	struct vmap_fit fit, roomy;
 
 	lockdep_assert_held(&vmap_ranges.lock);
 	/* Without alignment only those that reach out of the window do not fit. */
-	fit = fit_try(req, *from, bytes, is_first ? VMAP_FIT_TRIES : VMAP_FIT_BATCH);
+	fit = fit_try(req, search->from, bytes, search->tries);
 	if (fit.range)
 		return fit;
-	if (is_first && !check_add_overflow(bytes, req->align_bytes, &roomy_bytes)) {
-		roomy = fit_try(req, req->start, roomy_bytes, VMAP_FIT_TRIES);
-		if (roomy.range)
-			return roomy;
+	if (search->from == req->start) {
+		search->nr_freed = vmap_ranges.nr_freed;
+		if (!check_add_overflow(bytes, req->align_bytes, &roomy_bytes)) {
+			roomy = fit_try(req, req->start, roomy_bytes, VMAP_FIT_TRIES);
+			if (roomy.range)
+				return roomy;
+		}
 	}
-	*from = fit.start;
+	fit_search_on(req, search, fit.start);
 	return fit;
 }
 
@@ -582,17 +617,17 @@ static void set_place(const struct vmap_request *req, struct vmap_area *va,
 
 /*
  * Find, take and link, under one hold of the lock.  Returns VMAP_FIT_MIDDLE if that
- * needs a spare that is not there, VMAP_FIT_NONE if there is nothing up to *from, or
+ * needs a spare that is not there, VMAP_FIT_NONE if the search has to go on, or
  * another where it is done.
  */
-static enum vmap_fit_kind range_try(const struct vmap_request *req, unsigned long *from,
+static enum vmap_fit_kind range_try(const struct vmap_request *req, struct fit_search *search,
 				    struct vmap_area *va, struct list_head *spares)
 {
 	enum vmap_fit_kind kind;
 	struct vmap_fit fit;
 
 	spin_lock(&vmap_ranges.lock);
-	fit = fit_find(req, from);
+	fit = fit_find(req, search);
 	kind = vmap_fit_kind(&fit);
 	if (kind != VMAP_FIT_NONE && (kind != VMAP_FIT_MIDDLE || !list_empty(spares))) {
 		vmap_range_take(&fit, spares);
@@ -613,15 +648,15 @@ static enum vmap_fit_kind range_try(const struct vmap_request *req, unsigned lon
  */
 int vmap_range_alloc(const struct vmap_request *req, struct vmap_area *va)
 {
-	unsigned long from = req->start;
+	struct fit_search search = { .from = req->start, .tries = VMAP_FIT_TRIES };
 	enum vmap_fit_kind kind;
 	struct vmap_area *spare;
 	LIST_HEAD(spares);
 	bool split = false;
 
 	for (;;) {
-		kind = range_try(req, &from, va, &spares);
-		if (kind == VMAP_FIT_NONE && from < req->end) {
+		kind = range_try(req, &search, va, &spares);
+		if (kind == VMAP_FIT_NONE && search.from < req->end) {
 			if (gfpflags_allow_blocking(req->gfp))
 				cond_resched();
 			continue;

@@ -201,3 +201,54 @@ void model_check(void)
 	EXPECT_EQ(walk.nr, nr_areas);
 	world_check();
 }
+
+/* ---- others, between two holds of a lock ---------------------------------------- */
+
+static struct swing {
+	unsigned long from;
+	unsigned long to;
+	unsigned long bytes;
+	unsigned int nr_left;
+	unsigned int nr_holds;
+} swing;
+
+static void take_place(unsigned long start)
+{
+	struct vmap_request req = {
+		.size_bytes = swing.bytes, .align_bytes = 1, .start = start,
+		.end = start + swing.bytes, .node = NUMA_NO_NODE, .gfp = GFP_NOWAIT,
+	};
+
+	EXPECT(!IS_ERR(model_alloc(&req)));
+}
+
+static void swing_over(const spinlock_t *lock)
+{
+	if (lock != &vmap_ranges.lock)
+		return;
+	swing.nr_holds++;
+	if (!swing.nr_left)
+		return;
+	swing.nr_left--;
+	sim_on_unlock = NULL;
+	if (vmap_range_find(swing.to))
+		return;
+	model_free(swing.from, false);
+	take_place(swing.to);
+	swap(swing.from, swing.to);
+	sim_on_unlock = swing_over;
+}
+
+void model_swing(unsigned long from, unsigned long to, unsigned long bytes, unsigned int nr)
+{
+	swing = (struct swing){ .from = from, .to = to, .bytes = bytes, .nr_left = nr };
+	take_place(from);
+	sim_on_unlock = swing_over;
+}
+
+unsigned int model_swing_end(void)
+{
+	sim_on_unlock = NULL;
+	model_free(swing.from, false);
+	return swing.nr_holds;
+}

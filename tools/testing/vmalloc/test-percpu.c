@@ -8,6 +8,7 @@
 #define GIB		0x40000000UL
 #define NR_AREAS	4
 #define NR_SPLITS	3	/* areas that each split a free range */
+#define NR_SWINGS	100
 
 static void check_congruent(struct vm_struct **vms, const unsigned long *offsets,
 			    const size_t *sizes, int nr)
@@ -299,6 +300,75 @@ TEST(percpu_passes_misfits_in_batches)
 	check_congruent(vms, &offset, &size, 1);
 	EXPECT(sim.most_steps && sim.most_steps < 100);
 	pcpu_free_vm_areas(vms, 1);
+	model_free_all();
+	world_shutdown();
+}
+
+/*
+ *	0 1 2 3 4 5 6 7 8       6 7 8 9
+ *	|LLL|x|...|xxx|...| ... .|x|HHH|	only L and H are aligned to two pages
+ *
+ * One of them is free at any time, if never the one that a search in two holds comes to.
+ */
+static unsigned int get_against_swing(unsigned int nr_swings, gfp_t gfp)
+{
+	unsigned long offset = 0, low = VMALLOC_START, high = VMALLOC_END - 2 * PAGE_SIZE, at;
+	size_t size = 2 * PAGE_SIZE;
+	struct vm_struct **vms;
+
+	model_swing(high, low, size, nr_swings);
+	vms = pcpu_get_vm_areas(&offset, &size, 1, size, gfp);
+	EXPECT(vms);
+	at = (unsigned long)vms[0]->addr;
+	EXPECT(at == low || at == high);
+	model_free(at, false);
+	kfree(vms[0]);
+	kfree(vms);
+	return model_swing_end();
+}
+
+static void take_page(unsigned long addr)
+{
+	struct vmap_request req = {
+		.size_bytes = PAGE_SIZE, .align_bytes = 1, .start = addr,
+		.end = addr + PAGE_SIZE, .node = NUMA_NO_NODE, .gfp = GFP_KERNEL,
+	};
+
+	EXPECT(!IS_ERR(model_alloc(&req)));
+}
+
+static void fill_but_two_places(void)
+{
+	unsigned long i;
+
+	world_boot(1, 200 * PAGE_SIZE);
+	take_page(VMALLOC_START - PAGE_SIZE);
+	take_page(VMALLOC_END);
+	for (i = 2; i < 198; i++)
+		if (i % 4 == 1 || i % 4 == 2)
+			take_page(VMALLOC_START + i * PAGE_SIZE);
+}
+
+/* The search begins at the top anew, since something became free. */
+TEST(percpu_search_sees_what_became_free)
+{
+	fill_but_two_places();
+	EXPECT(get_against_swing(1, GFP_NOWAIT) < 8);
+	EXPECT(get_against_swing(1, GFP_KERNEL) < 8);
+	model_free_all();
+	world_shutdown();
+}
+
+/* Where others spoil each search in several holds, one hold is the end of it. */
+TEST(percpu_search_ends_in_one_hold)
+{
+	unsigned int nr;
+
+	fill_but_two_places();
+	nr = get_against_swing(NR_SWINGS, GFP_NOWAIT);
+	EXPECT(nr > 4 && nr < 16);
+	nr = get_against_swing(NR_SWINGS, GFP_KERNEL);
+	EXPECT(nr > 4 && nr < 16);
 	model_free_all();
 	world_shutdown();
 }

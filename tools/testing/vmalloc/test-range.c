@@ -8,6 +8,7 @@
 
 #define MIB		0x100000UL
 #define SMALL_WINDOW	(64 * MIB)
+#define NR_SWINGS	100
 
 static struct vmap_area *alloc_at(unsigned long addr, unsigned long bytes, gfp_t gfp)
 {
@@ -241,6 +242,68 @@ TEST(range_misfits_in_batches)
 	EXPECT_EQ(model_alloc(&req)->va_start, WORLD_START + 2500 * PAGE_SIZE);
 	EXPECT(shim_task.nr_taken - nr_taken < 8);
 	model_check();
+	model_free_all();
+	world_shutdown();
+}
+
+/*
+ *	0 1 2 3 4 5 6    7  8  9  60 1
+ *	|L|x|x|.|x|.|x ...|.|xx|xx|H|x|		only L and H are aligned
+ *
+ * One of them is free at any time, if never the one that a search in two holds comes to:
+ * whoever asks for one gets it.
+ */
+static unsigned int alloc_against_swing(unsigned int nr_swings, gfp_t gfp)
+{
+	const unsigned long low = WORLD_START, high = WORLD_START + 60 * PAGE_SIZE;
+	struct vmap_request req = {
+		.size_bytes = PAGE_SIZE, .align_bytes = 2 * PAGE_SIZE, .start = low,
+		.end = high + PAGE_SIZE, .node = NUMA_NO_NODE, .gfp = gfp,
+	};
+	unsigned long addr;
+	struct vmap_area *va;
+
+	model_swing(low, high, PAGE_SIZE, nr_swings);
+	va = model_alloc(&req);
+	EXPECT(!IS_ERR(va));
+	addr = va->va_start;
+	EXPECT(addr == low || addr == high);
+	model_free(addr, false);
+	return model_swing_end();
+}
+
+static void fill_but_two_places(void)
+{
+	unsigned long i;
+
+	world_boot(1, SMALL_WINDOW);
+	EXPECT(!IS_ERR(alloc_at(WORLD_START - PAGE_SIZE, PAGE_SIZE, GFP_KERNEL)));
+	for (i = 1; i < 62; i++)
+		if (i % 2 ? i == 1 || i >= 59 : i != 60)
+			EXPECT(!IS_ERR(alloc_at(WORLD_START + i * PAGE_SIZE, PAGE_SIZE,
+						GFP_KERNEL)));
+}
+
+/* It begins anew, since something became free. */
+TEST(range_search_sees_what_became_free)
+{
+	fill_but_two_places();
+	EXPECT(alloc_against_swing(1, GFP_NOWAIT) < 8);
+	EXPECT(alloc_against_swing(1, GFP_KERNEL) < 8);
+	model_free_all();
+	world_shutdown();
+}
+
+/* Where others spoil each search in several holds, one hold is the end of it. */
+TEST(range_search_ends_in_one_hold)
+{
+	unsigned int nr;
+
+	fill_but_two_places();
+	nr = alloc_against_swing(NR_SWINGS, GFP_NOWAIT);
+	EXPECT(nr > 4 && nr < 16);
+	nr = alloc_against_swing(NR_SWINGS, GFP_KERNEL);
+	EXPECT(nr > 4 && nr < 16);
 	model_free_all();
 	world_shutdown();
 }

@@ -77,4 +77,12 @@ unsigned int model_nr_areas(void);
 unsigned long model_area_start(unsigned int i);
 void model_free_all(void);
 
+/*
+ * Others move an area between two places at each of @nr holds of the lock of ranges, at
+ * first from @from to @to: one of the places is free at any time.  Ends when both are taken.
+ */
+void model_swing(unsigned long from, unsigned long to, unsigned long bytes, unsigned int nr);
+/* How many holds there were. */
+unsigned int model_swing_end(void);
+
 #endif /* VMALLOC_TEST_H */

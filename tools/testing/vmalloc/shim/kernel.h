@@ -232,6 +232,8 @@ typedef struct mutex *shim_mutex_guard_t;
 extern void (*sim_on_read)(void);
 /* Called at smp_wmb(), where what was written before can be seen by all. */
 extern void (*sim_on_wmb)(void);
+/* Called where the last spinlock was let go of, for a test that is another CPU then. */
+extern void (*sim_on_unlock)(const spinlock_t *lock);
 #undef smp_wmb
 #define smp_wmb()							\
 	do {								\

@@ -16,6 +16,7 @@ __thread u64 sim_random_state;
 void (*sim_on_release)(unsigned long start, unsigned long end);
 void (*sim_on_read)(void);
 void (*sim_on_wmb)(void);
+void (*sim_on_unlock)(const spinlock_t *lock);
 struct cpumask shim_possible_cpus;
 unsigned int nr_cpu_ids = 1, shim_nr_cpus = 1;
 int shim_node_of_cpu[NR_CPUS];
@@ -149,6 +150,8 @@ void spin_unlock(spinlock_t *lock)
 	WRITE_ONCE(lock->holder, NULL);
 	shim_task.nr_locks--;
 	pthread_mutex_unlock(&lock->mutex);
+	if (!IS_ENABLED(SHIM_BENCH) && sim_on_unlock && !shim_task.nr_locks)
+		sim_on_unlock(lock);
 }
 
 void mutex_lock(struct mutex *mutex)
