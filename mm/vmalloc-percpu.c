@@ -16,7 +16,7 @@
 
 #ifdef CONFIG_SMP
 
-/* How often the base is lowered under one hold of the lock. */
+/* Looks under one hold of the lock, which then ends where the base is lowered next. */
 #define CONGRUENT_BATCH		32
 /* Searches from the top in several holds, each of them spoilt, until one is in a single hold. */
 #define CONGRUENT_ROUNDS	4
@@ -166,12 +166,13 @@ static int find_base(struct congruent *con)
 	unsigned long low = ALIGN(VMALLOC_START, con->align), lower;
 	/* In one hold nobody can spoil it, and however long it takes, it is the last one. */
 	bool all = con->nr_rounds >= CONGRUENT_ROUNDS;
-	int i = con->last, nr_fit = 0, nr_lowered = 0;
+	int i = con->last, nr_fit = 0, nr_looks = 0;
 
 	if (con->from_top)
 		start_from_top(con);
 	while (nr_fit < con->nr) {
 		lower = lower_base(con, i);
+		nr_looks++;
 		if (lower < low)
 			return search_failed(con);
 		if (lower == con->base) {
@@ -181,7 +182,7 @@ static int find_base(struct congruent *con)
 		}
 		con->base = lower;
 		nr_fit = 0;
-		if (++nr_lowered >= CONGRUENT_BATCH && !all)
+		if (nr_looks >= CONGRUENT_BATCH && !all)
 			return -EBUSY;
 	}
 	return 0;

@@ -9,6 +9,7 @@
 #define NR_AREAS	4
 #define NR_SPLITS	3	/* areas that each split a free range */
 #define NR_SWINGS	100
+#define NR_GROUPS	64
 
 static void check_congruent(struct vm_struct **vms, const unsigned long *offsets,
 			    const size_t *sizes, int nr)
@@ -304,6 +305,44 @@ TEST(percpu_passes_misfits_in_batches)
 	world_shutdown();
 }
 
+static void take_page(unsigned long addr)
+{
+	struct vmap_request req = {
+		.size_bytes = PAGE_SIZE, .align_bytes = 1, .start = addr,
+		.end = addr + PAGE_SIZE, .node = NUMA_NO_NODE, .gfp = GFP_KERNEL,
+	};
+
+	EXPECT(!IS_ERR(model_alloc(&req)));
+}
+
+/* Where one in many groups pulls the base down at a time, each is looked at before. */
+TEST(percpu_many_groups_in_batches)
+{
+	unsigned long offsets[NR_GROUPS], top, i;
+	size_t sizes[NR_GROUPS];
+	struct vm_struct **vms;
+
+	world_boot(1, NR_GROUPS * 256 * PAGE_SIZE);
+	for (i = 0; i < NR_GROUPS; i++) {
+		offsets[i] = i * 256 * PAGE_SIZE;
+		sizes[i] = PAGE_SIZE;
+	}
+	top = VMALLOC_END - offsets[NR_GROUPS - 1] - PAGE_SIZE;
+	/* The i-th base from the top is wrong for group i only. */
+	for (i = 0; i < 200; i++)
+		take_page(top - i * PAGE_SIZE + offsets[i % NR_GROUPS]);
+	sim.most_steps = 0;
+	vms = pcpu_get_vm_areas(offsets, sizes, NR_GROUPS, PAGE_SIZE, GFP_NOWAIT);
+	/* 32 looks, two more at each group, and three steps to take it. */
+	EXPECT(sim.most_steps > NR_GROUPS && sim.most_steps <= 32 + 5 * NR_GROUPS);
+	EXPECT(vms);
+	check_congruent(vms, offsets, sizes, NR_GROUPS);
+	EXPECT_EQ((unsigned long)vms[0]->addr, top - 200 * PAGE_SIZE);
+	pcpu_free_vm_areas(vms, NR_GROUPS);
+	model_free_all();
+	world_shutdown();
+}
+
 /*
  *	0 1 2 3 4 5 6 7 8       6 7 8 9
  *	|LLL|x|...|xxx|...| ... .|x|HHH|	only L and H are aligned to two pages
@@ -325,16 +364,6 @@ static unsigned int get_against_swing(unsigned int nr_swings, gfp_t gfp)
 	kfree(vms[0]);
 	kfree(vms);
 	return model_swing_end();
-}
-
-static void take_page(unsigned long addr)
-{
-	struct vmap_request req = {
-		.size_bytes = PAGE_SIZE, .align_bytes = 1, .start = addr,
-		.end = addr + PAGE_SIZE, .node = NUMA_NO_NODE, .gfp = GFP_KERNEL,
-	};
-
-	EXPECT(!IS_ERR(model_alloc(&req)));
 }
 
 static void fill_but_two_places(void)
