@@ -20,7 +20,7 @@ run_part() {
 	case $1 in
 	apply)	dev/packages.sh source && linux && dev/test-overlay.py apply ;;
 	series)	dev/packages.sh source && linux && dev/test-overlay.py series ;;
-	tools)	dev/packages.sh sim && dev/test-percpu-stats.py ;;
+	tools)	dev/packages.sh sim && dev/test-bench.py && dev/test-percpu-stats.py ;;
 	sim)	dev/packages.sh source sim && linux && make -C tools/testing/percpu test ;;
 	model)	dev/packages.sh model && make -C tools/testing/percpu model ;;
 	sim-be64) dev/packages.sh source be64 && linux && make -C tools/testing/percpu be64 ;;
