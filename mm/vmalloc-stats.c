@@ -25,7 +25,7 @@
 /* ---- /proc/vmallocinfo --------------------------------------------------- */
 
 #ifdef CONFIG_PROC_FS
-/* Pages whose nodes are looked up under one hold of a lock. */
+/* Pages whose nodes are looked up under one hold of a lock, which all areas of a segment share. */
 #define VMINFO_BATCH	1024UL
 
 /**
@@ -37,6 +37,7 @@
  * @vm: of that area
  * @nr_counted: of its pages
  * @counting: there are more
+ * @nr_looks: pages looked up since the walk began
  */
 struct vminfo {
 	struct seq_file *m;
@@ -46,6 +47,7 @@ struct vminfo {
 	const struct vm_struct *vm;
 	unsigned long nr_counted;
 	bool counting;
+	unsigned long nr_looks;
 };
 
 static const struct {
@@ -85,8 +87,8 @@ static int vminfo_count(struct vmap_area *va, void *data)
 	/* Pairs with vm_give_pages(): there is an array if there are pages. */
 	nr = smp_load_acquire(&va->vm->nr_pages);
 	step = 1UL << get_vm_area_page_order(va->vm);
-	end = min(nr, info->nr_counted + VMINFO_BATCH * step);
-	for (; info->nr_counted < end; info->nr_counted += step)
+	end = min(nr, info->nr_counted + (VMINFO_BATCH - info->nr_looks) * step);
+	for (; info->nr_counted < end; info->nr_counted += step, info->nr_looks++)
 		info->nr_on_node[page_to_nid(va->vm->pages[info->nr_counted])] += step;
 	info->counting = info->nr_counted < nr;
 	return 1;
@@ -121,7 +123,7 @@ static void vminfo_vm(const struct vminfo *info, struct vm_struct *vm)
 		seq_puts(m, " vpages");
 }
 
-/* Ends the walk where an area has more pages than can be counted under its lock. */
+/* Ends the walk where no more pages can be counted under its lock. */
 static int vminfo_area(struct vmap_area *va, void *data)
 {
 	struct vminfo *info = data;
@@ -151,13 +153,19 @@ static int vminfo_area(struct vmap_area *va, void *data)
 	return 0;
 }
 
+static int vminfo_walk(struct vminfo *info, unsigned long addr, vmap_area_fn fn)
+{
+	info->nr_looks = 0;
+	return vmap_space_walk(addr, fn, info);
+}
+
 /* The rest of an area, with the lock let go of now and then. */
 static void vminfo_finish(struct vminfo *info)
 {
 	while (info->counting) {
 		cond_resched();
 		/* No area is there any more? */
-		if (!vmap_space_walk(info->va_start, vminfo_count, info))
+		if (!vminfo_walk(info, info->va_start, vminfo_count))
 			break;
 	}
 	vminfo_nodes(info);
@@ -179,7 +187,7 @@ static int vminfo_show(struct seq_file *m, void *unused)
 	if (IS_ENABLED(CONFIG_NUMA))
 		info.nr_on_node = kmalloc_array(nr_node_ids, sizeof(*info.nr_on_node),
 						GFP_KERNEL);
-	while (vmap_space_walk(info.next, vminfo_area, &info))
+	while (vminfo_walk(&info, info.next, vminfo_area))
 		vminfo_finish(&info);
 	vmap_space_walk_lazy(vminfo_lazy, &info);
 	kfree(info.nr_on_node);
