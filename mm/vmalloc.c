@@ -94,7 +94,8 @@ struct vmalloc_gfp {
 /*
  * The one place where masks are derived.  Scopes (memalloc_nofs_save() and so
  * on) are not looked at: each allocator beneath applies them to its mask.
- * Warnings come from here, once for an allocation, and not from beneath.
+ * Pages do not come with a warning of their own; where descriptors or address
+ * space are short, what lies beneath says so, too.
  */
 static struct vmalloc_gfp vmalloc_split_gfp(gfp_t gfp)
 {
@@ -434,9 +435,11 @@ struct vmalloc_request {
 	struct vmap_request space;
 };
 
-static void vmalloc_warn(const struct vmalloc_request *req, const char *what)
+static void vmalloc_warn(const struct vmalloc_request *req, unsigned int shift, const char *what)
 {
-	warn_alloc(req->gfp.caller, NULL, "vmalloc error: size %lu, %s", req->size, what);
+	/* Without large leaves it is no failure yet: small pages are tried next. */
+	if (shift == PAGE_SHIFT)
+		warn_alloc(req->gfp.caller, NULL, "vmalloc error: size %lu, %s", req->size, what);
 }
 
 /*
@@ -544,17 +547,17 @@ static bool vmalloc_fill_area(struct vm_struct *vm, const struct vmalloc_request
 	const unsigned long nr = get_vm_area_size(vm) >> PAGE_SHIFT;
 
 	if (!vmalloc_get_array(vm, req, nr)) {
-		vmalloc_warn(req, "no memory for the array of pages");
+		vmalloc_warn(req, shift, "no memory for the array of pages");
 		return false;
 	}
 	if (!vm_alloc_pages(vm, nr, shift - PAGE_SHIFT, &req->gfp, req->space.node)) {
-		/* Neither a wish to die nor a lack of large blocks is news. */
-		if (!fatal_signal_pending(current) && shift == PAGE_SHIFT)
-			vmalloc_warn(req, "not enough pages");
+		/* A wish to die is no news. */
+		if (!fatal_signal_pending(current))
+			vmalloc_warn(req, shift, "not enough pages");
 		return false;
 	}
 	if (vmalloc_map(vm, req, shift)) {
-		vmalloc_warn(req, "pages could not be mapped");
+		vmalloc_warn(req, shift, "pages could not be mapped");
 		return false;
 	}
 	return true;
@@ -590,9 +593,8 @@ static void *vmalloc_try(struct vmalloc_request *req, unsigned int shift,
 	struct vm_struct *vm;
 
 	while (!(vm = vmalloc_get_area(req, shift))) {
-		if (shift == PAGE_SHIFT)
-			vmalloc_warn(req, again ? "no address space yet, trying again" :
-						  "no address space, or no vm_struct");
+		vmalloc_warn(req, shift, again ? "no address space yet, trying again" :
+						 "no address space, or no vm_struct");
 		if (!again)
 			return NULL;
 		schedule_timeout_uninterruptible(1);
@@ -665,15 +667,20 @@ void *__vmalloc_node_range_noprof(unsigned long size, unsigned long align,
 	req.space.gfp = req.gfp.meta;
 	req.space.va_flags = 0;
 	if (size >> PAGE_SHIFT > totalram_pages()) {
-		vmalloc_warn(&req, "more than there is memory");
+		vmalloc_warn(&req, PAGE_SHIFT, "more than there is memory");
 		return NULL;
 	}
 	shift = vmalloc_leaf_shift(&req);
 	kasan_flags = vmalloc_prepare_tags(&req);
-	addr = vmalloc_try(&req, shift, kasan_flags);
-	if (!addr && shift > PAGE_SHIFT)
-		addr = vmalloc_try(&req, PAGE_SHIFT, kasan_flags);
-	return addr;
+	if (shift > PAGE_SHIFT) {
+		/* As in vmalloc_warn(). */
+		req.space.gfp |= __GFP_NOWARN;
+		addr = vmalloc_try(&req, shift, kasan_flags);
+		if (addr)
+			return addr;
+		req.space.gfp = req.gfp.meta;
+	}
+	return vmalloc_try(&req, PAGE_SHIFT, kasan_flags);
 }
 
 /**

@@ -129,6 +129,9 @@ static unsigned int fail_each(unsigned long nr, const struct mask *mask, unsigne
 		shim_fail_in = 0;
 		assert(p || !must);
 		assert(!record.nr_messages || !(mask->gfp & __GFP_NOWARN));
+		/* What came is no news, unless the caller waited for it; what did not is. */
+		assert(p ? !record.nr_messages || must :
+			   record.nr_messages || (mask->gfp & __GFP_NOWARN));
 		nr_failed += !p;
 		if (p)
 			check_area(p, nr, flags);
@@ -273,12 +276,24 @@ static void test_no_place_for_leaf(void)
 		record_start();
 		p = __vmalloc_node_range_noprof(PMD_SIZE, 1, start, end, gfps[i], PAGE_KERNEL,
 						VM_ALLOW_HUGE_VMAP, NUMA_NO_NODE, NULL);
-		assert(p && !record.nr_sleeps);
+		assert(p && !record.nr_sleeps && !record.nr_messages);
 		assert(!vm_page_order(find_vm_area(p)));
 		check_area(p, PMD_SIZE >> PAGE_SHIFT, VM_ALLOW_HUGE_VMAP);
 		vfree(p);
 		settle();
 	}
+}
+
+/* Nor one for small pages: then address space says so, and vmalloc, once each. */
+static void test_no_place(void)
+{
+	const unsigned long start = ALIGN(VMALLOC_START, PMD_SIZE);
+
+	record_start();
+	assert(!__vmalloc_node_range_noprof(PMD_SIZE, 1, start, start + PMD_SIZE, GFP_KERNEL,
+					    PAGE_KERNEL, VM_ALLOW_HUGE_VMAP, NUMA_NO_NODE, NULL));
+	assert(record.nr_messages == 2);
+	settle();
 }
 
 static void test_vrealloc(void)
@@ -431,6 +446,7 @@ int main(int argc, char **argv)
 	test_nofail(0);
 	test_nofail(VM_ALLOW_HUGE_VMAP);
 	test_no_place_for_leaf();
+	test_no_place();
 	test_vrealloc();
 	test_areas();
 	test_area_failures();

@@ -8,8 +8,6 @@
 #define SHIM_MEMORY_H
 
 #include <sys/mman.h>
-#define SHIM_HAVE_AREAS
-#include "space.h"
 
 #define CONFIG_MEMCG			1
 #define CONFIG_NUMA			1
@@ -97,13 +95,20 @@ static void record_start(void)
 	record.all = ~0u;
 }
 
+#define space_failed(req)	(record.nr_messages += !((req)->gfp & __GFP_NOWARN))
+#define SHIM_HAVE_AREAS
+#include "space.h"
+
 static bool record_and_fail(gfp_t gfp)
 {
 	might_sleep();
 	record.any |= gfp;
 	record.all &= gfp;
 	record.nr++;
-	return shim_fails() && !((gfp & __GFP_NOFAIL) && (gfp & __GFP_DIRECT_RECLAIM));
+	if (!shim_fails() || ((gfp & __GFP_NOFAIL) && (gfp & __GFP_DIRECT_RECLAIM)))
+		return false;
+	record.nr_messages += !(gfp & __GFP_NOWARN);
+	return true;
 }
 
 /* Who sleeps that often waits for what never comes. */

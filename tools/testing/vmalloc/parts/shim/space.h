@@ -102,19 +102,28 @@ static void space_make_room(void)
 	vmap_space_purge_locked(ULONG_MAX, 0, false);
 }
 
+#ifndef space_failed
+#define space_failed(req)	((void)0)
+#endif
+
 struct vmap_area *vmap_space_alloc(const struct vmap_request *req)
 {
 	unsigned long addr;
 
 	might_sleep();
-	if (shim_fails())
+	if (shim_fails()) {
+		space_failed(req);
 		return ERR_PTR(-ENOMEM);
+	}
 	addr = space_place(req);
 	if (!addr) {
 		space_make_room();
 		addr = space_place(req);
 	}
-	return addr ? space_take(req, addr) : ERR_PTR(-EBUSY);
+	if (addr)
+		return space_take(req, addr);
+	space_failed(req);
+	return ERR_PTR(-EBUSY);
 }
 
 struct vmap_area *vmap_space_find(unsigned long addr)
