@@ -402,6 +402,30 @@ TEST(percpu_search_ends_in_one_hold)
 	world_shutdown();
 }
 
+/* After a purge the search begins at the top again, however far down it had come. */
+TEST(percpu_purge_from_top)
+{
+	unsigned long offset = 0, low, high;
+	size_t size = 2 * PAGE_SIZE;
+	struct vm_struct **vms;
+
+	fill_but_two_places();
+	low = VMALLOC_START;
+	high = VMALLOC_END - size;
+	take_page(low);
+	take_page(high);
+	take_page(high + PAGE_SIZE);
+	model_free(high, true);
+	model_free(high + PAGE_SIZE, true);
+	EXPECT(!pcpu_get_vm_areas(&offset, &size, 1, size, GFP_NOWAIT));
+	vms = pcpu_get_vm_areas(&offset, &size, 1, size, GFP_KERNEL);
+	EXPECT(vms && (unsigned long)vms[0]->addr == high);
+	EXPECT_EQ(sim.nr_flushes, 1);
+	pcpu_free_vm_areas(vms, 1);
+	model_free_all();
+	world_shutdown();
+}
+
 /* All or none, whichever allocation fails. */
 TEST(percpu_fail_each)
 {

@@ -212,6 +212,37 @@ TEST(purge_gives_segments_back)
 	world_shutdown();
 }
 
+/*
+ * A segment in the last bin that is in use, as its bound is not exact, does not keep an
+ * empty one behind it from being given back.
+ */
+TEST(purge_passes_segment_in_use)
+{
+	struct vmap_request req = {
+		.size_bytes = PAGE_SIZE, .align_bytes = 1, .node = NUMA_NO_NODE,
+		.gfp = GFP_KERNEL,
+	};
+	struct shrink_control sc = { };
+	struct vmap_space_stats stats;
+	unsigned long addr[5];
+	unsigned int i;
+
+	world_boot(1, 64 * GIB * (PAGE_SIZE >> 12));
+	/* Four of them fill the first segment. */
+	for (i = 0; i < 5; i++)
+		addr[i] = model_alloc_pages(VMAP_SEGMENT_GRANULES / 4, 1)->va_start;
+	for (i = 0; i < 5; i++)
+		model_free(addr[i], false);
+	req.start = addr[4] + 10 * PAGE_SIZE;
+	req.end = req.start + 10 * PAGE_SIZE;
+	EXPECT_EQ(model_alloc(&req)->va_start, req.start);
+	sim.shrinker->scan_objects(sim.shrinker, &sc);
+	vmap_space_read_stats(&stats);
+	EXPECT_EQ(stats.nr_segments, 1);
+	model_free_all();
+	world_shutdown();
+}
+
 /* The shrinker does not wait for a purge, which may have called it. */
 TEST(purge_shrinker_does_not_wait)
 {

@@ -247,6 +247,93 @@ TEST(range_misfits_in_batches)
 }
 
 /*
+ *	0 1 2 3 4 5 6 7 8 9
+ *	|x|.|x|x|x|.|x|x|x|.|	no hole is aligned to two pages
+ *	|x|.|x|x|x|x|.|x|x|.|	and here one of them is
+ *
+ * Wherever a hold of the lock ends: the one that fits is found.
+ */
+TEST(range_finds_each_among_misfits)
+{
+	struct vmap_request req = {
+		.size_bytes = PAGE_SIZE, .align_bytes = 2 * PAGE_SIZE, .start = WORLD_START,
+		.end = WORLD_START + 300 * PAGE_SIZE, .node = NUMA_NO_NODE, .gfp = GFP_NOWAIT,
+	};
+	struct vmap_area *va;
+	unsigned long i, addr;
+
+	world_boot(1, SMALL_WINDOW);
+	EXPECT(!IS_ERR(alloc_at(WORLD_START - PAGE_SIZE, PAGE_SIZE, GFP_KERNEL)));
+	for (i = 0; i <= 300; i++)
+		if (i % 4 != 1)
+			EXPECT(!IS_ERR(alloc_at(WORLD_START + i * PAGE_SIZE, PAGE_SIZE,
+						GFP_KERNEL)));
+	for (i = 2; i < 300; i += 4) {
+		addr = WORLD_START + i * PAGE_SIZE;
+		model_free(addr, false);
+		EXPECT(!IS_ERR(alloc_at(addr - PAGE_SIZE, PAGE_SIZE, GFP_KERNEL)));
+		va = model_alloc(&req);
+		EXPECT(!IS_ERR(va) && va->va_start == addr);
+		model_free(addr - PAGE_SIZE, false);
+	}
+	model_free_all();
+	world_shutdown();
+}
+
+/* The lowest address that would do, found by trying each; 0: there is none. */
+static unsigned long naive_lowest(const struct vmap_request *req)
+{
+	unsigned long at = ALIGN(req->start, req->align_bytes), end;
+
+	for (; at + req->size_bytes <= req->end; at += req->align_bytes) {
+		for (end = at; end < at + req->size_bytes && !vmap_range_find(end);)
+			end += PAGE_SIZE;
+		if (end == at + req->size_bytes)
+			return at;
+	}
+	return 0;
+}
+
+static void random_request(struct vmap_request *req)
+{
+	const unsigned long nr_pages = 1024;
+
+	req->size_bytes = sim_between(1, sim_below(8) ? 2 : 20) * PAGE_SIZE;
+	req->align_bytes = sim_below(3) ? PAGE_SIZE : PAGE_SIZE << sim_below(7);
+	req->start = WORLD_START + sim_below(nr_pages) * PAGE_SIZE;
+	req->end = req->start + sim_below(nr_pages) * PAGE_SIZE;
+	if (sim_below(10) == 0)
+		req->end = req->start - sim_below(5) * PAGE_SIZE;
+}
+
+/* What fits is never refused, and comes as low as it can be where alignment does not matter. */
+TEST(range_lowest_of_all)
+{
+	struct vmap_request req = { .node = NUMA_NO_NODE, .gfp = GFP_NOWAIT };
+	unsigned long lowest, nr_refused = 0;
+	struct vmap_area *va;
+	unsigned int i;
+
+	world_boot(1, SMALL_WINDOW);
+	for (i = 0; i < test_scaled(10000); i++) {
+		/* It fills, and empties, by turns. */
+		if (model_nr_areas() > 20 && sim_below(100) < (i / 1000 % 2 ? 55 : 45)) {
+			model_free(model_area_start(sim_below(model_nr_areas())), false);
+			continue;
+		}
+		random_request(&req);
+		lowest = naive_lowest(&req);
+		va = model_alloc(&req);
+		EXPECT_EQ(IS_ERR(va), !lowest);
+		nr_refused += !lowest;
+		EXPECT(!lowest || req.align_bytes > PAGE_SIZE || va->va_start == lowest);
+	}
+	EXPECT(nr_refused && nr_refused < i);
+	model_free_all();
+	world_shutdown();
+}
+
+/*
  *	0 1 2 3 4 5 6    7  8  9  60 1
  *	|L|x|x|.|x|.|x ...|.|xx|xx|H|x|		only L and H are aligned
  *
