@@ -52,10 +52,9 @@ static struct vmap_area *thread_alloc(u8 me)
 	return va;
 }
 
-static void thread_free(struct vmap_area *va, u8 owner)
+static void thread_drop(struct vmap_area *va, u8 owner)
 {
 	unsigned long start = va->va_start;
-	struct vm_struct *vm = va->vm;
 
 	EXPECT(vmap_space_unlink(start) == va);
 	mark(va, owner, 0);
@@ -63,6 +62,13 @@ static void thread_free(struct vmap_area *va, u8 owner)
 	vmap_space_free(va);
 	/* Mostly nobody has it by now, and whoever does is another area. */
 	vmap_space_find(start);
+}
+
+static void thread_free(struct vmap_area *va, u8 owner)
+{
+	struct vm_struct *vm = va->vm;
+
+	thread_drop(va, owner);
 	free(vm);
 }
 
@@ -88,6 +94,60 @@ static void *churn(void *data)
 	__atomic_fetch_sub(&nr_running, 1, __ATOMIC_RELEASE);
 	return NULL;
 }
+
+/* ---- percpu chunks, among ranges that are not aligned ---------------------------- */
+
+#define NR_GROUPS	8
+
+static unsigned int nr_chunk_threads;
+
+static struct vm_struct **take_chunk(unsigned long align, gfp_t gfp)
+{
+	unsigned long offsets[NR_GROUPS], i;
+	size_t sizes[NR_GROUPS];
+	struct vm_struct **vms;
+
+	for (i = 0; i < NR_GROUPS; i++) {
+		offsets[i] = i * 64 * PAGE_SIZE;
+		sizes[i] = align * sim_between(1, 2);
+	}
+	vms = pcpu_get_vm_areas(offsets, sizes, NR_GROUPS, align, gfp);
+	EXPECT(vms || !gfpflags_allow_blocking(gfp));
+	for (i = 0; i < NR_GROUPS && vms; i++) {
+		EXPECT_EQ(vms[i]->addr - vms[0]->addr, offsets[i]);
+		mark(vmap_space_find((unsigned long)vms[i]->addr), 0, 1);
+	}
+	return vms;
+}
+
+static void give_chunk(struct vm_struct **vms)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_GROUPS; i++) {
+		thread_drop(vmap_space_find((unsigned long)vms[i]->addr), 1);
+		kfree(vms[i]);
+	}
+	kfree(vms);
+}
+
+static void *churn_chunks(void *data)
+{
+	struct vm_struct **vms;
+	unsigned int i;
+
+	shim_task.cpu = (unsigned long)data;
+	sim_random_state = 55 + shim_task.cpu;
+	for (i = 0; i < NR_ROUNDS / 10; i++) {
+		vms = take_chunk(PAGE_SIZE << sim_below(6), sim_below(2) ? GFP_KERNEL : GFP_NOWAIT);
+		if (vms)
+			give_chunk(vms);
+	}
+	__atomic_fetch_sub(&nr_running, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* ---- those who watch ----------------------------------------------------------- */
 
 static int count_area(struct vmap_area *va, void *data)
 {
@@ -224,7 +284,8 @@ static void run_threads(unsigned int nr_cpus, unsigned long window, unsigned int
 		standing[i] = thread_alloc(2);
 	nr_running = NR_THREADS;
 	for (i = 0; i < nr_threads; i++)
-		pthread_create(&threads[i], NULL, i < NR_THREADS ? churn :
+		pthread_create(&threads[i], NULL, i < nr_chunk_threads ? churn_chunks :
+			       i < NR_THREADS ? churn :
 			       i > NR_THREADS ? walk_all : observe, (void *)(i % nr_cpus));
 	for (i = 0; i < nr_threads; i++)
 		pthread_join(threads[i], NULL);
@@ -251,6 +312,13 @@ TEST(threads_ranges_only)
 	most_pages = 200;
 	run_threads(2, 0xfffffffUL & PAGE_MASK, 0);
 	EXPECT_EQ(sim_cache_objects("vmap_segment"), 0);
+}
+
+TEST(threads_chunks)
+{
+	nr_chunk_threads = 2;
+	most_pages = 200;
+	run_threads(NR_THREADS, 0xfffffffUL & PAGE_MASK, 0);
 }
 
 TEST(threads_walk)
