@@ -38,6 +38,9 @@
 #define PCPU_LAST_MISSES	64
 /* Chunks with ABSENT rows that are looked at before a spare one is begun. */
 #define PCPU_MAX_CHUNKS		2
+/* Rows that may be begun to have whole lines: so many, and this share of those present. */
+#define PCPU_LINE_ROWS		2
+#define PCPU_LINE_ROWS_SHARE	64
 /* Rows that one TLB flush covers at most. */
 #define PCPU_GIVE_BACK_BATCH	64
 /* Chunks or rows that are looked at for them under one hold of the lock, but for one chunk. */
@@ -1310,7 +1313,19 @@ static bool pcpu_find_in_line(struct pcpu_allocator *pa, struct pcpu_request *re
 	return !pcpu_begins_row(req);
 }
 
-/* A place at the start of a line that is free throughout, in a row in use. */
+/*
+ * Where rows in use have no free line, a few may be begun for some: no more than that and
+ * what was given back since, as objects that are replaced now and then would all come to
+ * lines of their own; and half of the reserve stays for those who have no other place.
+ */
+static bool pcpu_may_begin_line_row(const struct pcpu_allocator *pa)
+{
+	return pa->nr_line_rows < PCPU_LINE_ROWS +
+				  pa->nr_rows_in[PCPU_ROW_PRESENT] / PCPU_LINE_ROWS_SHARE &&
+	       pa->nr_empty_rows > pa->reserve_rows / 2;
+}
+
+/* A place at the start of a line that is free throughout. */
 static bool pcpu_find_line(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
 	unsigned int align_slots = req->align_slots;
@@ -1318,7 +1333,11 @@ static bool pcpu_find_line(struct pcpu_allocator *pa, struct pcpu_request *req)
 
 	req->align_slots = max(align_slots, PCPU_LINE_SLOTS);
 	req->run_slots = PCPU_LINE_SLOTS;
-	found = pcpu_find_in_use(pa, req);
+	found = pcpu_find_present(pa, req);
+	if (found && pcpu_begins_row(req)) {
+		found = pcpu_may_begin_line_row(pa);
+		pa->nr_line_rows += found;
+	}
 	req->align_slots = align_slots;
 	req->run_slots = req->nr_slots;
 	return found;
@@ -1332,7 +1351,7 @@ static bool pcpu_find_line(struct pcpu_allocator *pa, struct pcpu_request *req)
  * The line may become another CPU's as well, by areas that are taken otherwise.
  *
  * Context: any but NMI; takes the lock.
- * Return: false if no line is free throughout in rows that have areas already
+ * Return: false if there is no line that is free throughout, or none to spare
  */
 bool pcpu_chunk_take_in_line(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
@@ -1557,6 +1576,7 @@ static unsigned int pcpu_close_empty_rows(struct pcpu_allocator *pa, struct pcpu
 		pcpu_row_update(pa, chunk, index, PCPU_ROW_GOING);
 		pcpu_relist_slots(pa, chunk, index * PCPU_ROW_SLOTS, PCPU_ROW_SLOTS);
 		going[nr++] = (struct pcpu_going){ chunk, index };
+		pa->nr_line_rows -= !!pa->nr_line_rows;
 	}
 	return nr;
 }

@@ -967,6 +967,7 @@ struct pcpu_counts {
  *	another CPU
  * @line_cpu: a hint: the CPU that began to use a bin of small areas first, or moved them
  *	last; PCPU_NO_CPU before
+ * @nr_line_rows: L: rows that were begun for whole lines, less those given back since
  * @pending: A: chunks with frees that are pending
  * @nr_pending: A: how many frees these are, at least
  * @nolock_enabled: irq_work can be queued for what callers in any context need
@@ -993,6 +994,7 @@ struct pcpu_allocator {
 	bool depot_used;
 	bool lines_wanted;
 	unsigned int line_cpu;
+	unsigned int nr_line_rows;
 
 	spinlock_t lock ____cacheline_aligned_in_smp;
 	unsigned int nr_chunks;

@@ -1516,14 +1516,16 @@ static void replace_some(unsigned int nr_cpus)
 	current->cpu = 0;
 }
 
-TEST(cache_moves_add_no_row)
+TEST(cache_moves_add_few_rows)
 {
 	unsigned int nr_cpus = IS_ENABLED(CONFIG_SMP) ? 8 : 1, nr = make_holes(nr_cpus);
 	unsigned int nr_rows = pcpu_main.nr_rows_in[PCPU_ROW_PRESENT];
 
+	if (pcpu_main.backend->rows_fixed)
+		test_skip("chunks come with their pages");
 	replace_some(nr_cpus);
 	sim_run_all_work(100);
-	EXPECT_EQ(pcpu_main.nr_rows_in[PCPU_ROW_PRESENT], nr_rows);
+	EXPECT(pcpu_main.nr_rows_in[PCPU_ROW_PRESENT] <= nr_rows + 2);
 	free_objects(nr);
 }
 
