@@ -27,7 +27,8 @@ configure() {
 	grep -v -E 'CONFIG_(PERCPU|VMALLOC)_.*KUNIT' "dev/configs/kunit-um-$1.config"
 	cat dev/configs/check-lockdep.config dev/configs/check-atomic-sleep.config
 	printf 'CONFIG_%s\n' STDERR_CONSOLE=y DEBUG_FS=y PERCPU_STATS=y TEST_PERCPU=m
-	sed -n -E 's/^config ((PERCPU|VMALLOC)_.*KUNIT.*)/CONFIG_\1=y/p' $tree/lib/Kconfig.debug
+	sed -n -E '/KASAN/d; s/^config ((PERCPU|VMALLOC)_.*KUNIT.*)/CONFIG_\1=y/p' \
+		$tree/lib/Kconfig.debug
 }
 
 # boot KERNEL LOG ARGUMENT...: it runs the tests and ends by itself
