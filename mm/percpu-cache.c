@@ -57,8 +57,9 @@
 #define PCPU_BIN_PATIENCE	32U
 #define PCPU_BIN_MAX_PATIENCE	(8 * PCPU_BIN_PATIENCE)
 /*
- * Areas that a bin which begins has moved first, where other CPUs have such bins, and after
- * how many hits others may be: who has none would only scatter what little it allocates.
+ * Areas that a bin which begins has moved first, where other CPUs have such bins; others may
+ * be once the number of its hits, shifted by this, is another one: who has few hits would
+ * only scatter what little it allocates.
  */
 #define PCPU_BIN_MOVES		64U
 #define PCPU_BIN_MOVES_SHIFT	10
@@ -217,7 +218,7 @@ static bool pcpu_bin_spill(struct pcpu_allocator *pa, struct pcpu_bin *bin, unsi
 	return pcpu_bin_spill_range(pa, bin, from, PCPU_CACHE_DEPTH);
 }
 
-/* A bin that begins again moves no more areas before it has had its hits. */
+/* A bin that begins again moves more areas only if it had hits enough meanwhile. */
 static void pcpu_bin_renew_moves(struct pcpu_bin *bin)
 {
 	u8 round = READ_ONCE(bin->nr_hits) >> PCPU_BIN_MOVES_SHIFT;
@@ -477,7 +478,7 @@ static bool pcpu_bin_moves(struct pcpu_allocator *pa, struct pcpu_bin *bin,
 	if (!nr_moves && READ_ONCE(pa->line_cpu) == cpu)
 		return false;
 	/* Two in a row, or enough, or it is the one that was moved last. */
-	if (nr_moves % 2 || nr_moves == 2 * PCPU_BIN_MOVES ||
+	if (nr_moves % 2 || nr_moves >= 2 * PCPU_BIN_MOVES ||
 	    pcpu_area_addr(area) == READ_ONCE(*raw_cpu_ptr(&pcpu_line_addr)))
 		return false;
 	WRITE_ONCE(bin->nr_moves, nr_moves + 1);
@@ -496,7 +497,7 @@ static bool pcpu_bin_moves(struct pcpu_allocator *pa, struct pcpu_bin *bin,
  * @area: the area, which pcpu_cache_may_put()
  * @may_spill: others may have to make room for it
  *
- * Context: any but NMI; takes the lock where it spills others.
+ * Context: any but NMI; takes the lock where it spills others, and may call the worker.
  * Return: false if there is no place for it
  */
 bool pcpu_cache_put_slow(struct pcpu_allocator *pa, struct pcpu_area area, bool may_spill)

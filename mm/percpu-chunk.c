@@ -38,9 +38,14 @@
 #define PCPU_LAST_MISSES	64
 /* Chunks with ABSENT rows that are looked at before a spare one is begun. */
 #define PCPU_MAX_CHUNKS		2
-/* Rows that may be begun to have whole lines: so many, and this share of those present. */
-#define PCPU_LINE_ROWS		2
-#define PCPU_LINE_ROWS_SHARE	64
+/*
+ * Rows that may have whole lines of moved areas, as one of these may keep a row: so many, and
+ * this share of those present; and others are begun for it only while there are fewer.
+ */
+#define PCPU_LINE_ROWS		8
+#define PCPU_LINE_ROWS_SHARE	16
+#define PCPU_NEW_LINE_ROWS	2
+#define PCPU_NEW_LINE_SHARE	64
 /* Rows that one TLB flush covers at most. */
 #define PCPU_GIVE_BACK_BATCH	64
 /* Chunks or rows that are looked at for them under one hold of the lock, but for one chunk. */
@@ -139,10 +144,13 @@ static __always_inline void pcpu_move_row(struct pcpu_allocator *pa, struct pcpu
 		if (class)
 			__set_bit(class, pa->fit_mask);
 	}
-	if (old == PCPU_FIT_EMPTY)
+	if (old == PCPU_FIT_EMPTY) {
 		pcpu_count_empty_row(pa, chunk, -1);
-	else if (class == PCPU_FIT_EMPTY)
+	} else if (class == PCPU_FIT_EMPTY) {
 		pcpu_count_empty_row(pa, chunk, 1);
+		pa->nr_line_rows -= row->for_lines;
+		row->for_lines = false;
+	}
 }
 
 static __always_inline void pcpu_relist_row(struct pcpu_allocator *pa,
@@ -1211,6 +1219,25 @@ static int pcpu_prepare(struct pcpu_allocator *pa, struct pcpu_request *req,
 	return err;
 }
 
+/* May the row have whole lines that are not needed?  It counts as one that has, then. */
+static bool pcpu_claim_line_row(struct pcpu_allocator *pa, const struct pcpu_request *req)
+{
+	struct pcpu_row *row = &req->area.chunk->rows[req->area.slot / PCPU_ROW_SLOTS];
+	unsigned int nr_present = pa->nr_rows_in[PCPU_ROW_PRESENT];
+
+	if (row->for_lines)
+		return true;
+	if (pa->nr_line_rows >= PCPU_LINE_ROWS + nr_present / PCPU_LINE_ROWS_SHARE)
+		return false;
+	if (pcpu_begins_row(req) &&
+	    (pa->nr_line_rows >= PCPU_NEW_LINE_ROWS + nr_present / PCPU_NEW_LINE_SHARE ||
+	     pa->nr_empty_rows <= pa->reserve_rows / 2))
+		return false;
+	row->for_lines = true;
+	pa->nr_line_rows++;
+	return true;
+}
+
 /*
  * A run of small areas that has whole lines of @lengths, and of the units, for itself: its
  * CPU writes there with each of them, and is not to meet the owner of the next run.  An
@@ -1232,18 +1259,26 @@ static bool pcpu_take_lines(struct pcpu_allocator *pa, struct pcpu_request *req)
 }
 
 /*
- * Areas that may be taken ahead: what there were of late.  But a line of tiny ones is
- * taken whole where rows in use have one: two CPUs that take them one by one, in turn, meet
- * in that line for as long as these objects live.
+ * More tiny areas than there were of late, if some row may have whole lines of these: two
+ * CPUs that take them one by one, in turn, would meet in a line for as long as they live.
  */
-static unsigned int pcpu_run_areas(const struct pcpu_allocator *pa,
-				   const struct pcpu_request *req)
+static unsigned int pcpu_take_tiny_line(struct pcpu_allocator *pa, struct pcpu_request *req,
+					unsigned int nr_late, unsigned int max)
 {
-	unsigned int nr = min_t(u64, pcpu_areas_ahead(pa), UINT_MAX / 2);
+	unsigned int nr = min(max, PCPU_LINE_SLOTS / req->nr_slots);
+	unsigned int align_slots = req->align_slots;
+	bool taken;
 
-	if (req->nr_slots <= PCPU_TINY_SLOTS)
-		return roundup(max(nr, 1U), PCPU_LINE_SLOTS / req->nr_slots);
-	return nr;
+	if (req->wants_all || req->nr_slots > PCPU_TINY_SLOTS || nr_late >= nr || nr < 2)
+		return 0;
+	req->run_slots = nr * req->nr_slots;
+	req->align_slots = max(align_slots, PCPU_LINE_SLOTS);
+	taken = pcpu_find_in_use(pa, req) && pcpu_claim_line_row(pa, req);
+	if (taken)
+		pcpu_area_commit(pa, req);
+	req->align_slots = align_slots;
+	req->run_slots = req->nr_slots;
+	return taken ? nr : 0;
 }
 
 /*
@@ -1272,14 +1307,17 @@ unsigned int pcpu_chunk_take_run(struct pcpu_allocator *pa, struct pcpu_request 
 				 unsigned int max)
 {
 	unsigned int nr = min(max, pa->geo.unit_pages * PCPU_ROW_SLOTS / req->nr_slots);
+	unsigned int nr_line;
 	bool may_begin_row;
 	unsigned long flags;
 
 	spin_lock_irqsave(&pa->lock, flags);
 	may_begin_row = pcpu_run_may_begin_row(pa, req);
 	if (!req->wants_all)
-		nr = min(nr, pcpu_run_areas(pa, req));
-	for (; nr > 1; nr /= 2) {
+		nr = min_t(u64, nr, pcpu_areas_ahead(pa));
+	nr_line = pcpu_take_tiny_line(pa, req, nr, max);
+	nr = nr_line ?: nr;
+	for (; nr > 1 && !nr_line; nr /= 2) {
 		req->run_slots = nr * req->nr_slots;
 		if (pcpu_take_lines(pa, req) ||
 		    (may_begin_row ? pcpu_take_present(pa, req) : pcpu_take_in_use(pa, req)))
@@ -1313,18 +1351,6 @@ static bool pcpu_find_in_line(struct pcpu_allocator *pa, struct pcpu_request *re
 	return !pcpu_begins_row(req);
 }
 
-/*
- * Where rows in use have no free line, a few may be begun for some: no more than that and
- * what was given back since, as objects that are replaced now and then would all come to
- * lines of their own; and half of the reserve stays for those who have no other place.
- */
-static bool pcpu_may_begin_line_row(const struct pcpu_allocator *pa)
-{
-	return pa->nr_line_rows < PCPU_LINE_ROWS +
-				  pa->nr_rows_in[PCPU_ROW_PRESENT] / PCPU_LINE_ROWS_SHARE &&
-	       pa->nr_empty_rows > pa->reserve_rows / 2;
-}
-
 /* A place at the start of a line that is free throughout. */
 static bool pcpu_find_line(struct pcpu_allocator *pa, struct pcpu_request *req)
 {
@@ -1334,10 +1360,7 @@ static bool pcpu_find_line(struct pcpu_allocator *pa, struct pcpu_request *req)
 	req->align_slots = max(align_slots, PCPU_LINE_SLOTS);
 	req->run_slots = PCPU_LINE_SLOTS;
 	found = pcpu_find_present(pa, req);
-	if (found && pcpu_begins_row(req)) {
-		found = pcpu_may_begin_line_row(pa);
-		pa->nr_line_rows += found;
-	}
+	found = found && pcpu_claim_line_row(pa, req);
 	req->align_slots = align_slots;
 	req->run_slots = req->nr_slots;
 	return found;
@@ -1576,7 +1599,6 @@ static unsigned int pcpu_close_empty_rows(struct pcpu_allocator *pa, struct pcpu
 		pcpu_row_update(pa, chunk, index, PCPU_ROW_GOING);
 		pcpu_relist_slots(pa, chunk, index * PCPU_ROW_SLOTS, PCPU_ROW_SLOTS);
 		going[nr++] = (struct pcpu_going){ chunk, index };
-		pa->nr_line_rows -= !!pa->nr_line_rows;
 	}
 	return nr;
 }

@@ -584,12 +584,14 @@ enum pcpu_row_state {
  * @state: L: enum pcpu_row_state
  * @fit_class: L: what pcpu_row_fit_class() said last; it is on that list unless
  *	it is 0, or the chunk is the reserved one
+ * @for_lines: L: it is in use, and whole lines were taken there that nobody needed
  */
 struct pcpu_row {
 	struct list_head fit_link;
 	u32 index;
 	u8 state;
 	u8 fit_class;
+	bool for_lines;
 };
 
 /**
@@ -967,7 +969,7 @@ struct pcpu_counts {
  *	another CPU
  * @line_cpu: a hint: the CPU that began to use a bin of small areas first, or moved them
  *	last; PCPU_NO_CPU before
- * @nr_line_rows: L: rows that were begun for whole lines, less those given back since
+ * @nr_line_rows: L: rows that are @for_lines
  * @pending: A: chunks with frees that are pending
  * @nr_pending: A: how many frees these are, at least
  * @nolock_enabled: irq_work can be queued for what callers in any context need

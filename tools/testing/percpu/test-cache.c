@@ -1656,3 +1656,78 @@ TEST(cache_one_cpu_moves_nothing)
 		world_shutdown();
 	}
 }
+
+/* Objects of @size on four CPUs, some of which each CPU replaces once it had hits. */
+static void hit_and_replace(unsigned int nr, size_t size)
+{
+	unsigned int cpu, i;
+
+	for (cpu = 0; cpu < 4; cpu++) {
+		current->cpu = cpu;
+		for (i = 0; i < 1100; i++) {
+			EXPECT(model_alloc(&objects[nr], size, 4, false, GFP_KERNEL, CTX_TASK));
+			model_free(&objects[nr], CTX_TASK);
+		}
+	}
+	current->cpu = 0;
+	sim_run_all_work(100);
+	for (i = 0; i < 4 * 64; i++) {
+		struct object *object = &objects[sim_below(nr)];
+
+		current->cpu = i % 4;
+		model_free(object, CTX_TASK);
+		EXPECT(model_alloc(object, size, 4, false, GFP_KERNEL, CTX_TASK));
+	}
+	current->cpu = 0;
+	sim_run_all_work(100);
+}
+
+/*
+ * While others come and go, whose rows have room for lines, or are given back: rows are not
+ * kept for it one after the other.
+ */
+static void beside_others(size_t size, size_t others_size)
+{
+	static struct object others[64];
+	unsigned int nr = 3000, n, round, nr_rows;
+
+	if (!IS_ENABLED(CONFIG_SMP))
+		test_skip("there is one CPU");
+	forget_bins();
+	boot_with_cache(4);
+	if (pcpu_main.backend->rows_fixed)
+		test_skip("chunks come with their pages");
+	for (n = 0; n < nr; n++) {
+		current->cpu = n % 4;
+		EXPECT(model_alloc(&objects[n], size, 4, false, GFP_KERNEL, CTX_TASK));
+	}
+	current->cpu = 0;
+	sim_run_all_work(100);
+	nr_rows = pcpu_main.nr_rows_in[PCPU_ROW_PRESENT];
+	for (round = 0; round < 20; round++) {
+		for (n = 0; n < ARRAY_SIZE(others); n++)
+			EXPECT(model_alloc(&others[n], others_size, PAGE_SIZE, false, GFP_KERNEL,
+					   CTX_TASK));
+		hit_and_replace(nr, size);
+		for (n = 0; n < ARRAY_SIZE(others); n++)
+			model_free(&others[n], CTX_TASK);
+		sim_run_all_work(100);
+	}
+	EXPECT(pcpu_main.nr_rows_in[PCPU_ROW_PRESENT] <= nr_rows + nr_rows / 4 + 20);
+	free_objects(nr);
+}
+
+TEST(cache_lines_beside_half_rows_8)
+{
+	beside_others(8, PAGE_SIZE / 2 + 4);
+}
+
+TEST(cache_lines_beside_half_rows_64)
+{
+	beside_others(64, PAGE_SIZE / 2 + 4);
+}
+
+TEST(cache_lines_beside_rows_that_go)
+{
+	beside_others(24, PAGE_SIZE);
+}
