@@ -26,7 +26,7 @@ export GIT_CEILING_DIRECTORIES
 configure() {
 	grep -v -E 'CONFIG_(PERCPU|VMALLOC)_.*KUNIT' "dev/configs/kunit-um-$1.config"
 	cat dev/configs/check-lockdep.config dev/configs/check-atomic-sleep.config
-	printf 'CONFIG_%s\n' STDERR_CONSOLE=y DEBUG_FS=y PERCPU_STATS=y TEST_PERCPU=m
+	printf 'CONFIG_%s\n' STDERR_CONSOLE=y DEBUG_FS=y PROC_FS=y PERCPU_STATS=y TEST_PERCPU=m
 	sed -n -E '/KASAN/d; s/^config ((PERCPU|VMALLOC)_.*KUNIT.*)/CONFIG_\1=y/p' \
 		$tree/lib/Kconfig.debug
 }
