@@ -39,7 +39,7 @@
 /* Chunks with ABSENT rows that are looked at before a spare one is begun. */
 #define PCPU_MAX_CHUNKS		2
 /*
- * Rows that may have whole lines of moved areas, as one of these may keep a row: so many, and
+ * Rows that may have whole lines of moved or tiny areas, as one may keep a row: so many, and
  * this share of those present; and others are begun for it only while there are fewer.
  */
 #define PCPU_LINE_ROWS		8
@@ -1312,11 +1312,11 @@ unsigned int pcpu_chunk_take_run(struct pcpu_allocator *pa, struct pcpu_request 
 	unsigned long flags;
 
 	spin_lock_irqsave(&pa->lock, flags);
-	may_begin_row = pcpu_run_may_begin_row(pa, req);
 	if (!req->wants_all)
 		nr = min_t(u64, nr, pcpu_areas_ahead(pa));
 	nr_line = pcpu_take_tiny_line(pa, req, nr, max);
 	nr = nr_line ?: nr;
+	may_begin_row = nr_line || nr < 2 || pcpu_run_may_begin_row(pa, req);
 	for (; nr > 1 && !nr_line; nr /= 2) {
 		req->run_slots = nr * req->nr_slots;
 		if (pcpu_take_lines(pa, req) ||
