@@ -1282,12 +1282,20 @@ static unsigned int pcpu_take_tiny_line(struct pcpu_allocator *pa, struct pcpu_r
 }
 
 /*
- * A run of tiny areas is taken for as little as one of them.  If that has a place in a row
- * in use, no other is begun: whoever comes while things grow slowly would begin the next.
+ * A run of @nr areas is taken for as little as one of them.  If that has a place in a row
+ * in use, no other is begun for tiny areas, as whoever comes while things grow slowly would
+ * begin the next; nor for others, if it took more than half of the reserve.
  */
-static bool pcpu_run_may_begin_row(struct pcpu_allocator *pa, struct pcpu_request *req)
+static bool pcpu_run_may_begin_row(struct pcpu_allocator *pa, struct pcpu_request *req,
+				   unsigned int nr)
 {
-	return req->wants_all || req->nr_slots > PCPU_TINY_SLOTS || !pcpu_find_in_use(pa, req);
+	unsigned int nr_rows = DIV_ROUND_UP(nr * req->nr_slots, PCPU_ROW_SLOTS);
+
+	if (req->wants_all ||
+	    (req->nr_slots > PCPU_TINY_SLOTS &&
+	     pa->nr_empty_rows >= pa->reserve_rows / 2 + nr_rows))
+		return true;
+	return !pcpu_find_in_use(pa, req);
 }
 
 /**
@@ -1298,7 +1306,7 @@ static bool pcpu_run_may_begin_row(struct pcpu_allocator *pa, struct pcpu_reques
  *
  * No more areas are taken than there were of late, but of tiny ones a line, unless the
  * request wants all of them.  Where there is no room for so long a run, half of it is
- * looked for; tiny ones first in rows that are in use.
+ * looked for; tiny ones, and all when few rows are left, first in rows that are in use.
  *
  * Context: any but NMI; takes the lock, once.
  * Return: how many were taken, none of them live; 0, or more than 1
@@ -1316,7 +1324,7 @@ unsigned int pcpu_chunk_take_run(struct pcpu_allocator *pa, struct pcpu_request 
 		nr = min_t(u64, nr, pcpu_areas_ahead(pa));
 	nr_line = pcpu_take_tiny_line(pa, req, nr, max);
 	nr = nr_line ?: nr;
-	may_begin_row = nr_line || nr < 2 || pcpu_run_may_begin_row(pa, req);
+	may_begin_row = nr_line || nr < 2 || pcpu_run_may_begin_row(pa, req, nr);
 	for (; nr > 1 && !nr_line; nr /= 2) {
 		req->run_slots = nr * req->nr_slots;
 		if (pcpu_take_lines(pa, req) ||

@@ -15,6 +15,7 @@ struct pcpu_check {
 	/* summed over the chunks, to compare with the allocator's counters */
 	unsigned int nr_rows_in[PCPU_NR_ROW_STATES];
 	unsigned int nr_empty_rows;
+	unsigned int nr_line_rows;
 	unsigned int nr_spare_chunks;
 	unsigned int nr_chunks;
 	unsigned int nr_listed_rows;
@@ -152,6 +153,9 @@ static void pcpu_check_rows(struct pcpu_check *check, struct pcpu_chunk *chunk)
 		if (row->state < PCPU_NR_ROW_STATES)
 			nr_rows_in[row->state]++;
 		nr_empty += chunk->map.room[index].free_slots == PCPU_ROW_SLOTS;
+		check->nr_line_rows += row->for_lines;
+		pcpu_expect(check, chunk, !row->for_lines || row->fit_class != PCPU_FIT_EMPTY,
+			    " (row %u)", index);
 	}
 	for (state = 0; state < PCPU_NR_ROW_STATES; state++) {
 		pcpu_expect(check, chunk, nr_rows_in[state] == chunk->nr_rows_in[state],
@@ -234,6 +238,8 @@ static void pcpu_check_sums(struct pcpu_check *check)
 			    pa->nr_rows_in[state]);
 	pcpu_expect(check, NULL, check->nr_empty_rows == pa->nr_empty_rows, " (%u, %u)",
 		    check->nr_empty_rows, pa->nr_empty_rows);
+	pcpu_expect(check, NULL, check->nr_line_rows == pa->nr_line_rows, " (%u, %u)",
+		    check->nr_line_rows, pa->nr_line_rows);
 	pcpu_expect(check, NULL, check->nr_chunks == pa->nr_chunks, "");
 	pcpu_expect(check, NULL, check->nr_spare_chunks == pa->nr_spare_chunks, " (%u, %u)",
 		    check->nr_spare_chunks, pa->nr_spare_chunks);

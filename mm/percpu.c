@@ -398,7 +398,8 @@ static noinline void __percpu *pcpu_alloc_reserved(size_t size, size_t align, gf
  * @gfp and the task's memalloc scope allow.  Without, it takes what is there,
  * and pages where they can be had without sleeping.  __GFP_NORETRY,
  * __GFP_RETRY_MAYFAIL and __GFP_NOWARN hold for all memory behind the object;
- * with __GFP_NOWARN nothing is ever printed.  __GFP_NOFAIL is not supported.
+ * with __GFP_NOWARN nothing is printed but by page tables that cannot be had,
+ * where the architecture takes no mask for them.  __GFP_NOFAIL is not supported.
  *
  * Context: as @gfp says; never NMI.  On PREEMPT_RT not with a raw lock held
  * and not in hard interrupts, as it takes a spinlock_t.

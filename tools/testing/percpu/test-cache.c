@@ -1481,8 +1481,8 @@ static void free_objects(unsigned int nr)
 	world_shutdown();
 }
 
-/* Fills rows, then leaves a hole of 64 bytes in each line of each of them. */
-static unsigned int make_holes(unsigned int nr_cpus)
+/* Fills rows, then leaves a hole of @size bytes behind each three that stay. */
+static unsigned int make_holes(unsigned int nr_cpus, size_t size)
 {
 	unsigned int max_bytes, nr = 0, n;
 
@@ -1490,8 +1490,8 @@ static unsigned int make_holes(unsigned int nr_cpus)
 	max_bytes = pcpu_main.cache_max_bytes;
 	pcpu_main.cache_max_bytes = 0;
 	do
-		EXPECT(model_alloc(&objects[nr++], 64, 64, false, GFP_KERNEL, CTX_TASK));
-	while (nr < 3000 || !PAGE_ALIGNED(address(&objects[nr - 1]) + 64));
+		EXPECT(model_alloc(&objects[nr++], size, size, false, GFP_KERNEL, CTX_TASK));
+	while (nr < 3000 || !PAGE_ALIGNED(address(&objects[nr - 1]) + size));
 	for (n = 0; n < nr; n += 4)
 		model_free(&objects[n], CTX_TASK);
 	sim_run_all_work(100);
@@ -1518,7 +1518,7 @@ static void replace_some(unsigned int nr_cpus)
 
 TEST(cache_moves_add_few_rows)
 {
-	unsigned int nr_cpus = IS_ENABLED(CONFIG_SMP) ? 8 : 1, nr = make_holes(nr_cpus);
+	unsigned int nr_cpus = IS_ENABLED(CONFIG_SMP) ? 8 : 1, nr = make_holes(nr_cpus, 64);
 	unsigned int nr_rows = pcpu_main.nr_rows_in[PCPU_ROW_PRESENT];
 
 	if (pcpu_main.backend->rows_fixed)
@@ -1532,13 +1532,31 @@ TEST(cache_moves_add_few_rows)
 /* No page can be had: the reserve is for those that need it, not for what has room elsewhere. */
 TEST(cache_moves_leave_the_reserve)
 {
-	unsigned int nr_cpus = IS_ENABLED(CONFIG_SMP) ? 8 : 1, nr = make_holes(nr_cpus);
+	unsigned int nr_cpus = IS_ENABLED(CONFIG_SMP) ? 8 : 1, nr = make_holes(nr_cpus, 64);
 	struct object page;
 
 	EXPECT(pcpu_main.nr_empty_rows >= 4);
 	sim.fail_kinds = SIM_ALL;
 	sim.fail_permille = 1000;
 	replace_some(nr_cpus);
+	EXPECT(model_alloc(&page, PAGE_SIZE, PAGE_SIZE, false, GFP_NOWAIT, CTX_HARDIRQ));
+	sim.fail_permille = 0;
+	model_free(&page, CTX_TASK);
+	free_objects(nr);
+}
+
+/* Nor is it for what a refill takes beside the area that was asked for. */
+TEST(cache_refills_leave_the_reserve)
+{
+	unsigned int nr = make_holes(1, 1024), n;
+	struct object page;
+
+	EXPECT(pcpu_main.nr_empty_rows >= 4);
+	sim.fail_kinds = SIM_ALL;
+	sim.fail_permille = 1000;
+	for (n = 0; n < nr / 2; n += 4)
+		EXPECT(model_alloc(&objects[n], 1024, 1024, false, GFP_KERNEL, CTX_TASK));
+	EXPECT(pcpu_main.nr_empty_rows >= pcpu_main.reserve_rows / 2);
 	EXPECT(model_alloc(&page, PAGE_SIZE, PAGE_SIZE, false, GFP_NOWAIT, CTX_HARDIRQ));
 	sim.fail_permille = 0;
 	model_free(&page, CTX_TASK);

@@ -232,6 +232,9 @@ TEST(stats_refills_and_spills)
 	alloc_some(0, 400, 64);
 	EXPECT_EQ(sizes_value("misses", 64), 400);
 	EXPECT_EQ(sizes_value("refills", 64), 0);
+	/* Refills begin rows only where enough of the reserve is left. */
+	sim_run_all_work(100);
+	EXPECT(pcpu_main.nr_empty_rows > pcpu_main.reserve_rows / 2 + 1);
 	/* 96 fill the bin; after that 16 go whenever it is full. */
 	free_some(100, 400);
 	EXPECT_EQ(sizes_value("spills", 64), 13);
