@@ -16,7 +16,8 @@ dev/packages.sh source uml sim
 dev/get-linux.sh ${KERNEL:+"$KERNEL"}
 mkdir -p $out
 dev/series.py $out/mails
-rm -rf $tree
+# Objects of another step could be newer than the sources of this one; ccache has them.
+rm -rf $tree $out/up $out/smp
 cp -al build/linux-base $tree
 # For git, the tree is in no repository.
 GIT_CEILING_DIRECTORIES=$PWD/build
