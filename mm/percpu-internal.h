@@ -620,7 +620,7 @@ struct pcpu_index_entry {
 
 /**
  * struct pcpu_chunk - a unit for every CPU, and its metadata
- * @map: the area map, one bit a slot
+ * @map: the area map
  * @base_addr: I: address of slot 0 in the unit at offset 0
  * @nr_rows: I: pages of a unit that the chunk serves
  * @first_slot: I: the first slot it serves (boot chunks start inside a page)

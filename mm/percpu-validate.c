@@ -2,7 +2,7 @@
 /*
  * percpu-validate.c - every invariant of the percpu allocator, checked
  *
- * For tests, and after each pass of the worker with CONFIG_DEBUG_VM.  Reads
+ * For tests, and for the worker with CONFIG_DEBUG_VM, every ten seconds at most.  Reads
  * all and changes nothing.  The first few broken invariants are printed.
  */
 #define pr_fmt(fmt) "percpu: invariant broken: " fmt

@@ -783,7 +783,7 @@ static bool pcpu_nolock_charge(const struct pcpu_want *want, const struct pcpu_a
 
 /**
  * pcpu_alloc_nolock - allocate memory with a copy for each possible CPU in any context
- * @size: bytes of each copy, at most a page
+ * @size: bytes of each copy, at most 4 KiB
  * @align: alignment in bytes, a power of two, at most a page
  * @gfp: 0 or __GFP_ACCOUNT; what else kmalloc_nolock() takes is implied
  *

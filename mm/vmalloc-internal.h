@@ -40,7 +40,8 @@
  *   P  vmap_purge_lock, a mutex: one purge at a time.  Nothing is allocated
  *      under it, so that reclaim may take it.
  *   N  vmap_node.lock, a spinlock: the segments of a node, its lazy ranges.
- *   L  vmap_ranges.lock, a spinlock: both trees of the range layer.  Leaf.
+ *   L  vmap_ranges.lock, a spinlock: both trees of the range layer.  Leaf, but
+ *      for the locks of vmalloc-ram.c where /proc/kcore is read.
  *   H  vmap_segment_hash_lock, a spinlock: writers of the hash.  Leaf.
  *   I  written before the object is published, then constant
  *   R  as the letter before it for writers; readers use RCU

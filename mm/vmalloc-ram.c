@@ -22,7 +22,8 @@
  *	vmap_purge_lock		vm_unmap_aliases() holds it from looking for what
  *				is stale until that is flushed: who comes second
  *				finds nothing and must wait for the first
- *	  queue->lock		Q: fields of its blocks, its list
+ *	  queue->lock		Q: fields of its blocks, its list; where /proc/kcore
+ *				is read, under the lock of the node or of the ranges
  *
  * Calls the address space and vmalloc-map.c.
  */

@@ -164,7 +164,7 @@ DEFINE_FREE(free_percpu, void __percpu *, free_percpu(_T))
 
 /**
  * __alloc_percpu_nolock - allocate an object by size where no lock may be taken
- * @size: size of one copy in bytes, at most PAGE_SIZE
+ * @size: size of one copy in bytes, at most 4 KiB
  * @align: its alignment in bytes, a power of two, at most PAGE_SIZE
  * @gfp: 0 or %__GFP_ACCOUNT
  *
