@@ -70,4 +70,5 @@ gdb: ## compare what gdb's lx-vmallocinfo finds with /proc/vmallocinfo, in a UML
 	@dev/gdb.sh
 
 clean: ## remove what was built; downloads stay in the cache
-	@rm -rf build series/out tools/testing/percpu/out
+	@rm -rf build series/out tools/testing/percpu/out tools/testing/vmalloc/out \
+		tools/testing/vmalloc/parts/out

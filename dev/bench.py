@@ -475,8 +475,10 @@ def plot(rows):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--kinds", nargs="+", default=["stock", "ours"])
-    parser.add_argument("--machines", nargs="+", default=["um", "x86", "fork"])
+    parser.add_argument("--kinds", nargs="+", choices=["stock", "ours"],
+                        default=["stock", "ours"])
+    parser.add_argument("--machines", nargs="+", choices=["um", "x86", "fork"],
+                        default=["um", "x86", "fork"])
     parser.add_argument("--repeat", type=int, default=5)
     options = parser.parse_args()
     for kind in options.kinds:

@@ -11,6 +11,7 @@ first=${1:-1} last=${2:-}
 tree=build/linux-series out=build/out/series
 sim=$PWD/$out/sim
 die() { echo "check-series: $*" >&2; exit 1; }
+case $first$last in *[!0-9]*) die "usage: dev/check-series.sh [FIRST [LAST]]" ;; esac
 
 dev/packages.sh source uml sim
 dev/get-linux.sh ${KERNEL:+"$KERNEL"}
@@ -94,6 +95,7 @@ count=$# number=0
 : > $out/up.booted
 : > $out/smp.booted
 last=${last:-$count}
+{ [ "$first" -le "$last" ] && [ "$last" -le "$count" ]; } || die "there are mails 1 to $count"
 for mail; do
 	number=$((number + 1))
 	name=$(basename "$mail" .patch)

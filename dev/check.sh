@@ -10,6 +10,14 @@ cd "$(dirname "$0")/.."
 repo=$PWD tree=$PWD/build/linux found=$PWD/build/check
 overlap=$PWD/../shared/tools/overlap
 
+parts='checkpatch kernel-doc build coccicheck overlap'
+for part; do
+	case " $parts " in
+	*" $part "*) ;;
+	*)	echo "check.sh: there is no part '$part'; there are $parts" >&2; exit 2 ;;
+	esac
+done
+
 dev/packages.sh source check || exit
 dev/get-linux.sh ${KERNEL:+"$KERNEL"} || exit
 dev/tree.sh ours || exit
@@ -95,7 +103,8 @@ part_overlap() {
 	$overlap build/linux-base $kernel | grep 'TOO LONG'
 }
 
-[ $# -gt 0 ] || set -- checkpatch kernel-doc build coccicheck overlap
+# shellcheck disable=SC2086
+[ $# -gt 0 ] || set -- $parts
 total=0 summary=
 for part; do
 	if [ "$part" = overlap ] && [ ! -x "$overlap" ]; then

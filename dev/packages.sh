@@ -39,6 +39,8 @@ packages_of_machine() {
 	' "$(dirname "$0")/kunit/machines" || { echo "packages.sh: unknown group '$1'" >&2; exit 2; }
 }
 
+# Before the pipe, which would hide that it fails.
+for group; do packages_of "$group" > /dev/null; done
 want=$(for group; do packages_of "$group"; done | tr ' ' '\n' | sort -u)
 if ! command -v dpkg-query >/dev/null; then
 	echo "No Debian system: have the like of these installed:" $want >&2

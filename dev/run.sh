@@ -19,7 +19,7 @@ set -eu
 cd "$(dirname "$0")/.."
 kind=${PERCPU_TREE:-ours}
 shell=${RUN_SHELL:-}
-scenario=${1:-load}
+scenario=${1:-load} seed=${3:-$(date +%s)}
 limit=1800	# seconds for the guest; some 100 on an idle machine without KVM
 memory=512	# MiB
 die() { echo "run: $*" >&2; exit 1; }
@@ -29,15 +29,23 @@ ours)	tree=build/linux suffix= ;;
 stock)	tree=build/linux-stock suffix=-stock ;;
 *)	die "PERCPU_TREE is '$kind'; it may be ours or stock" ;;
 esac
+case $seed in *[!0-9]*) die "the seed '$seed' is no number" ;; esac
 case $scenario in
 load)	build=load arguments= ;;
 pressure)
 	scenes=noretry,nowait,forks,kernel,limit,limit-kernel,killed
+	for scene in $(echo "${2:-}" | tr , ' '); do
+		case ,$scenes, in
+		*",$scene,"*) ;;
+		*)	die "there is no scene '$scene'; there are $scenes" ;;
+		esac
+	done
 	build=stress memory=256
-	arguments="loglevel=3 scenes=${2:-$scenes} seed=${3:-$(date +%s)}" ;;
+	arguments="loglevel=3 scenes=${2:-$scenes} seed=$seed" ;;
 races)	build=stress seconds=${2:-60}
+	case $seconds in *[!0-9]*) die "'$seconds' is no number of seconds" ;; esac
 	limit=$((limit + seconds))
-	arguments="loglevel=4 seconds=$seconds seed=${3:-$(date +%s)}" ;;
+	arguments="loglevel=4 seconds=$seconds seed=$seed" ;;
 *)	die "there is no '$scenario'; there are load, pressure and races" ;;
 esac
 out=build/out/$build$suffix log=build/out/$build$suffix/$scenario.log

@@ -33,15 +33,24 @@ run_part() {
 	pressure)	dev/run.sh pressure ;;
 	races)	dev/run.sh races 60 ;;
 	races-long)	dev/run.sh races "${RACES_SECONDS:-3600}" ;;
-	*)	echo "test.sh: unknown part '$1'" >&2; return 2 ;;
 	esac
 }
 
 linux() { dev/get-linux.sh ${KERNEL:+"$KERNEL"}; }
 
-[ $# -gt 0 ] || set -- apply series tools sim vmalloc vparts kunit races
-[ "$*" != full ] ||
-	set -- apply series tools sim vmalloc vparts sim-be64 model gdb load pressure races races-long kunit-full
+basic='apply series tools sim vmalloc vparts kunit races'
+full='apply series tools sim vmalloc vparts sim-be64 model gdb load pressure races races-long kunit-full'
+# shellcheck disable=SC2086
+case $* in
+'')	set -- $basic ;;
+full)	set -- $full ;;
+esac
+for part; do
+	case " $basic $full " in
+	*" $part "*) ;;
+	*)	echo "test.sh: there is no part '$part'; there are kunit $full" >&2; exit 2 ;;
+	esac
+done
 mkdir -p build/test
 passed=0 failed=0 began=$(date +%s)
 for part; do

@@ -186,6 +186,8 @@ plot {lines}
 
 
 def main():
+    if not sys.argv[1:]:
+        sys.exit(__doc__.splitlines()[2].strip())
     builds, asked = Path(sys.argv[1]), sys.argv[2:] or ALL
     sim, lines, out = builds / "bench/sim", builds / "lines/sim", builds / "bench"
     pairs = [p for p in PAIRS if p in asked]

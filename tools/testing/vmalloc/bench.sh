@@ -5,6 +5,7 @@
 #
 #   bench.sh SIM FOLDER
 set -eu
+[ $# = 2 ] || { echo "usage: bench.sh SIM FOLDER" >&2; exit 2; }
 sim=$1 out=$2
 pairs=20000
 

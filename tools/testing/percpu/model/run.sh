@@ -71,6 +71,7 @@ check() {
 	esac
 }
 
+[ $# -gt 0 ] || { echo "usage: run.sh OUT [JOBS]" >&2; exit 2; }
 if [ "$1" = check ]; then
 	shift
 	check "$@"
