@@ -6,6 +6,7 @@
 #define SHIM_SIM_H
 
 #include "kernel.h"
+#include "random.h"
 
 /* Address space for vmalloc, and for memory that boot and slab hand out. */
 #if BITS_PER_LONG == 32
@@ -172,27 +173,6 @@ char *sim_read_file(const char *name);
 
 /* The shrinker that was registered, or NULL. */
 struct shrinker *sim_shrinker(void);
-
-/* A random number generator, seeded by the test. */
-extern __thread u64 sim_random_state;
-static inline u64 sim_random(void)
-{
-	u64 x = (sim_random_state += 0x9E3779B97F4A7C15ull);
-
-	x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ull;
-	x = (x ^ (x >> 27)) * 0x94D049BB133111EBull;
-	return x ^ (x >> 31);
-}
-
-static inline unsigned int sim_below(unsigned int n)
-{
-	return (unsigned int)(((sim_random() >> 32) * n) >> 32);
-}
-
-static inline unsigned int sim_between(unsigned int low, unsigned int high)
-{
-	return low + sim_below(high - low + 1);
-}
 
 /* AddressSanitizer's marks, where it is there. */
 #if defined(__SANITIZE_ADDRESS__)
