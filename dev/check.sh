@@ -36,7 +36,6 @@ exceptions() {
 		percpu-kernel.h.*INCLUDE_LINUX		# flush_cache_vmap() and all
 		percpu_nolock_kunit.c.*INCLUDE_LINUX	# register_nmi_handler()
 		vmalloc-internal.h.*MACRO_ARG_REUSE	# a loop names its variable
-		vmalloc/test.h.*MACRO_ARG_REUSE		# TEST() pastes a name
 		vmalloc-map.c.*SPACING			# "level##_t *entry" in macros
 		vmalloc-map.c.*AVOID_BUG		# VIRTUAL_BUG_ON() is for debugging
 		vmalloc-area.c.*AVOID_BUG		# areas that overlap in early boot
@@ -44,7 +43,7 @@ exceptions() {
 		vmalloc-stats.c.*LOGGING_CONTINUATION	# ends a line of mem_dump_obj()
 		percpu/lines.c.*(CAMELCASE|VOLATILE|SPACING|MACRO_ARG)	# what clang calls, by macros
 		percpu/fuzz.c.*(CAMELCASE|AVOID_EXTERNS)	# libFuzzer chose the name
-		percpu/test.h.*MACRO_ARG_REUSE		# TEST() pastes a name
+		percpu/test.h.*MACRO_ARG_REUSE		# the size of an array
 		percpu/world.c.*NR_CPUS			# the size of an array of the shim
 		tools/testing/percpu/.*PARENTHESIS_ALIGNMENT	# machines are compound literals
 	END
