@@ -63,7 +63,7 @@ check-series: ## build and boot every step of the series (slow)
 bench: ## measure stock against ours; table, CSV and SVG
 	@dev/bench.sh
 
-check: ## checkpatch, kernel-doc, W=1, coccicheck and overlap on our files
+check: ## checkpatch, kernel-doc, rst, W=1, coccicheck and overlap on our files
 	@dev/check.sh
 
 gdb: ## compare what gdb's lx-vmallocinfo finds with /proc/vmallocinfo, in a UML kernel

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Static checks of our files.
 #
-#   dev/check.sh [PART]...     parts: checkpatch kernel-doc build coccicheck overlap
+#   dev/check.sh [PART]...     parts: checkpatch kernel-doc rst build coccicheck overlap
 #
 # Every finding is a line in build/check/PART.txt; any finding makes it fail.
 set -u
@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 repo=$PWD tree=$PWD/build/linux found=$PWD/build/check
 overlap=$PWD/../shared/tools/overlap
 
-parts='checkpatch kernel-doc build coccicheck overlap'
+parts='checkpatch kernel-doc rst build coccicheck overlap'
 for part; do
 	case " $parts " in
 	*" $part "*) ;;
@@ -59,6 +59,12 @@ part_checkpatch() {
 part_kernel_doc() {
 	# shellcheck disable=SC2086
 	(cd "$tree" && tools/docs/kernel-doc -none -Wall $kernel 2>&1) | grep -i -e warning -e error
+}
+
+part_rst() {
+	for page in $(dev/overlay.py files | grep '\.rst$'); do
+		rst2pseudoxml --report=2 "$page" 2>&1 > /dev/null | grep '^[^ ]*:[0-9]*: ('
+	done
 }
 
 # x86-64 reaches NUMA, memcg and the vm backend; UML without SMP the km backend.

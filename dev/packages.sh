@@ -18,7 +18,7 @@ packages_of() {
 	model)	echo gcc libc6-dev make spin ;;
 	uml)	echo gcc libc6-dev make flex bison bc libelf-dev ccache python3 perl rsync git ;;
 	qemu)	packages_of uml; echo qemu-system-x86 busybox-static cpio kmod libssl-dev ;;
-	check)	packages_of uml; echo coccinelle ;;
+	check)	packages_of uml; echo coccinelle python3-docutils ;;
 	gdb)	packages_of uml; echo gdb ;;
 	bench)	packages_of qemu; echo gnuplot-nox ;;
 	apply)	echo patch python3 ;;
