@@ -28,6 +28,16 @@ code=$(echo "$code" | grep -v '/shim/')	# those imitate the kernel's headers
 
 # Each part prints its findings, a line each, and nothing else.
 
+# progress NUMBER TOTAL: how far a slow part is, on a terminal at each step
+progress() {
+	if [ -t 2 ]; then
+		printf '\r  %d of %d ' "$1" "$2" >&2
+		[ "$1" -lt "$2" ] || printf '\r' >&2
+	elif [ $(($1 % 25)) = 0 ]; then
+		echo "  $1 of $2" >&2
+	fi
+}
+
 # Where checkpatch is not followed, and why.
 exceptions() {
 	sed 's/[[:space:]]*#.*//; /^$/d' <<-'END'
@@ -51,9 +61,12 @@ exceptions() {
 
 part_checkpatch() {
 	exceptions > "$found/exceptions"
-	# shellcheck disable=SC2086
-	(cd "$tree" && perl scripts/checkpatch.pl --strict --terse --quiet --show-types -f $code) |
-		grep -v '^total:' | grep -v -E -f "$found/exceptions"
+	number=0 files=$(echo "$code" | wc -l)
+	for file in $code; do
+		number=$((number + 1))
+		progress $number "$files"
+		(cd "$tree" && perl scripts/checkpatch.pl --strict --terse --quiet --show-types -f "$file")
+	done | grep -v '^total:' | grep -v -E -f "$found/exceptions"
 }
 
 part_kernel_doc() {
@@ -91,7 +104,11 @@ part_build() {
 }
 
 part_coccicheck() {
-	for script in $(cd "$tree" && find scripts/coccinelle -name '*.cocci' | sort); do
+	scripts=$(cd "$tree" && find scripts/coccinelle -name '*.cocci' | sort)
+	number=0 files=$(echo "$scripts" | wc -l)
+	for script in $scripts; do
+		number=$((number + 1))
+		progress $number "$files"
 		grep -q '^virtual report' "$tree/$script" || continue
 		if grep -q '^@.*script:ocaml' "$tree/$script" && ! command -v ocamlopt; then
 			continue	# cannot run without the OCaml compiler
