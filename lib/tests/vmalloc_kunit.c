@@ -372,12 +372,14 @@ static void vmap_pfn_maps_frames(struct kunit *test)
 /* What has a page is refused, wherever it stands. */
 static void vmap_pfn_refuses_pages(struct kunit *test)
 {
+	void *memory = kunit_kmalloc(test, 1, GFP_KERNEL);
 	unsigned long pfns[5];
 	unsigned int i;
 
+	KUNIT_ASSERT_NOT_NULL(test, memory);
 	for (i = 0; i < ARRAY_SIZE(pfns); i++) {
 		get_pfns(pfns, ARRAY_SIZE(pfns));
-		pfns[i] = page_to_pfn(virt_to_page(test));
+		pfns[i] = page_to_pfn(virt_to_page(memory));
 		kunit_warning_suppress(test)
 			KUNIT_EXPECT_NULL(test, vmap_pfn(pfns, ARRAY_SIZE(pfns), PAGE_KERNEL));
 	}
