@@ -389,6 +389,8 @@ static inline struct vmap_segment *vmap_area_segment(const struct vmap_area *va)
 }
 
 void __init vmap_segment_init(void);
+unsigned long vmap_segment_nr_freed(void);
+bool vmap_segments_serve(const struct vmap_request *req);
 bool vmap_segment_choose(const struct vmap_request *req, struct vmap_place *place);
 struct vmap_area *vmap_segment_alloc(const struct vmap_request *req);
 struct vmap_area *vmap_segment_alloc_window(const struct vmap_request *req);

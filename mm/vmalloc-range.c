@@ -314,7 +314,7 @@ static void free_merge(struct vmap_area *va, struct list_head *unused)
 		      (high && high->va_start < va->va_end),
 		      "vmalloc: %#lx-%#lx is free already\n", va->va_start, va->va_end))
 		return;
-	vmap_ranges.nr_freed++;
+	WRITE_ONCE(vmap_ranges.nr_freed, vmap_ranges.nr_freed + 1);
 	if (low && low->va_end == va->va_start) {
 		low->va_end = va->va_end;
 		list_add(&va->list, unused);

@@ -40,6 +40,8 @@ static DEFINE_SPINLOCK(vmap_segment_hash_lock);
 static struct kmem_cache *vmap_segment_cache __ro_after_init;
 static unsigned int nr_classes __ro_after_init;
 
+static atomic_long_t nr_freed = ATOMIC_LONG_INIT(0);
+
 /* The longest free run seen, and how long all others are at most. */
 struct vmap_run {
 	unsigned int first;
@@ -462,6 +464,7 @@ static struct vmap_run run_around(const struct vmap_segment *seg, unsigned int g
 /* @nr granules can be taken again; @run is the longest run with some of them. */
 static void give_room(struct vmap_segment *seg, unsigned int nr, struct vmap_run run)
 {
+	atomic_long_inc(&nr_freed);
 	seg->nr_busy -= nr;
 	if (!seg->nr_busy)
 		seg->node->bins[seg->class].nr_empty++;
@@ -630,6 +633,7 @@ fail:
 
 static void segment_open(struct vmap_segment *seg)
 {
+	atomic_long_inc(&nr_freed);
 	seg->node->nr_segments++;
 	seg->node->bins[seg->class].nr_empty++;
 	bitmap_zero(seg->busy, VMAP_SEGMENT_GRANULES);
@@ -847,8 +851,33 @@ static bool take_from_any(const struct vmap_request *req, struct vmap_area *va)
 }
 
 /**
- * vmap_segment_alloc_window - allocate an area in any segment, of whatever node
+ * vmap_segment_nr_freed - how often did something become free in a segment?
+ *
+ * Who searches all of them may have passed it by then.
+ *
+ * Return: the number
+ */
+unsigned long vmap_segment_nr_freed(void)
+{
+	return atomic_long_read(&nr_freed);
+}
+
+/**
+ * vmap_segments_serve - can there be segments where a request may lie?
  * @req: what is wanted
+ *
+ * Segments lie in the vmalloc window; that of modules, for one, has none.
+ *
+ * Return: true if there can
+ */
+bool vmap_segments_serve(const struct vmap_request *req)
+{
+	return nr_classes && req->start < VMALLOC_END && req->end > VMALLOC_START;
+}
+
+/**
+ * vmap_segment_alloc_window - allocate an area in any segment, of whatever node
+ * @req: what is wanted, by somebody whom segments can serve
  *
  * For when there is no free range left, and for windows that lie in segments.
  *
@@ -856,12 +885,8 @@ static bool take_from_any(const struct vmap_request *req, struct vmap_area *va)
  */
 struct vmap_area *vmap_segment_alloc_window(const struct vmap_request *req)
 {
-	struct vmap_area *va;
+	struct vmap_area *va = vmap_descriptor_alloc(req->gfp, req->node);
 
-	/* Segments lie in the vmalloc window; that of modules, for one, has none. */
-	if (!nr_classes || req->start >= VMALLOC_END || req->end <= VMALLOC_START)
-		return NULL;
-	va = vmap_descriptor_alloc(req->gfp, req->node);
 	if (!va || take_from_any(req, va))
 		return va;
 	vmap_descriptor_free(va);

@@ -15,6 +15,8 @@
 
 /* Lazy ranges that are visited under one hold of a node's lock. */
 #define VMAP_LAZY_RANGES	128
+/* Searches of all ranges and segments, each of them spoilt, until there is no room. */
+#define VMAP_SEARCH_ROUNDS	16
 
 static bool vmap_initialized __ro_after_init;
 
@@ -41,15 +43,43 @@ static struct vmap_area *alloc_in_ranges(const struct vmap_request *req)
 	return ERR_PTR(ret);
 }
 
+/* What became free so far; not where. */
+static unsigned long nr_freed(void)
+{
+	return READ_ONCE(vmap_ranges.nr_freed) + vmap_segment_nr_freed();
+}
+
+/*
+ * In ranges and in segments of whatever node.  No lock is held from the first look to
+ * the last, so if something became free meanwhile, it may lie where all was taken
+ * before, and what is taken now may have been free: look again.
+ */
+static struct vmap_area *alloc_anywhere(const struct vmap_request *req)
+{
+	bool may_block = gfpflags_allow_blocking(req->gfp);
+	unsigned int nr_rounds = VMAP_SEARCH_ROUNDS;
+	struct vmap_area *va;
+	unsigned long nr;
+
+	for (;;) {
+		nr = nr_freed();
+		va = alloc_in_ranges(req);
+		/* That alone misses nothing. */
+		if (va != ERR_PTR(-ENOENT) || !vmap_segments_serve(req))
+			return va;
+		va = vmap_segment_alloc_window(req) ?: va;
+		if (va != ERR_PTR(-ENOENT) || nr == nr_freed() || !--nr_rounds)
+			return va;
+		if (may_block)
+			cond_resched();
+	}
+}
+
 /* -ENOENT: no room, but perhaps after a purge. */
 static struct vmap_area *alloc_once(const struct vmap_request *req)
 {
-	struct vmap_area *va = vmap_segment_alloc(req);
+	struct vmap_area *va = vmap_segment_alloc(req) ?: alloc_anywhere(req);
 
-	if (!va)
-		va = alloc_in_ranges(req);
-	if (va == ERR_PTR(-ENOENT))
-		va = vmap_segment_alloc_window(req) ?: va;
 	trace_alloc_vmap_area(IS_ERR(va) ? (unsigned long)va : va->va_start, req->size_bytes,
 			      req->align_bytes, req->start, req->end, IS_ERR(va));
 	return va;

@@ -231,7 +231,7 @@ static void swing_over(const spinlock_t *lock)
 		return;
 	swing.nr_left--;
 	sim_on_unlock = NULL;
-	if (vmap_range_find(swing.to))
+	if (vmap_space_find(swing.to))
 		return;
 	model_free(swing.from, false);
 	take_place(swing.to);

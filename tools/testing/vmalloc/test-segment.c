@@ -547,3 +547,68 @@ TEST(segment_needs_no_ranges_lock)
 	EXPECT_EQ(vmap_ranges.lock.nr_taken, nr_taken + 3);
 	world_shutdown();
 }
+
+/* ---- a search of all segments, while others free and take -------------------- */
+
+/*
+ *	|      range      |  segment of CPU 0  |  segment of CPU 1  |
+ *	|xxxxxxxxxxxxxxxxx|.xxxxxxxxxxxxxxxxxxx|xxxxxxxxxxxxxxxxxxx.|
+ *			   low					high
+ */
+static void fill_but_two_granules(unsigned long *low, unsigned long *high)
+{
+	const unsigned long nr_segments = 3 * 64;
+	unsigned int i;
+
+	world_boot(3, nr_segments * vmap_class_bytes(0));
+	shim_task.cpu = 2;
+	model_alloc_pages((nr_segments - 2) * VMAP_SEGMENT_GRANULES, 1);
+	for (i = 0; i < 2 * VMAP_SEGMENT_GRANULES; i++) {
+		shim_task.cpu = i / VMAP_SEGMENT_GRANULES;
+		*high = model_alloc_pages(1, 1)->va_start;
+	}
+	*low = *high - (2 * VMAP_SEGMENT_GRANULES - 1) * PAGE_SIZE;
+	model_free(*low, false);
+	model_free(*high, false);
+	shim_task.cpu = 2;
+}
+
+/*
+ * One of the two places is free at any time.  Wherever it is when a search begins, and
+ * whenever others move what is in the other: who cannot sleep gets it, too.
+ */
+TEST(segment_search_sees_what_became_free)
+{
+	unsigned long low, high;
+	struct vmap_area *va;
+	unsigned int nr;
+
+	fill_but_two_granules(&low, &high);
+	for (nr = 0; nr < 24; nr++) {
+		model_swing(nr % 2 ? low : high, nr % 2 ? high : low, PAGE_SIZE, nr / 2);
+		va = model_alloc_gfp(1, 1, GFP_NOWAIT);
+		EXPECT(!IS_ERR(va));
+		model_free(va->va_start, false);
+		model_swing_end();
+	}
+	model_check();
+	model_free_all();
+	world_shutdown();
+}
+
+/* Where they never stop, it comes to an end all the same. */
+TEST(segment_search_ends)
+{
+	unsigned long low, high;
+	unsigned int nr;
+
+	fill_but_two_granules(&low, &high);
+	for (nr = 0; nr < 2; nr++) {
+		model_swing(nr ? low : high, nr ? high : low, PAGE_SIZE, UINT_MAX);
+		if (model_alloc_gfp(1, 1, GFP_NOWAIT) != ERR_PTR(-EBUSY))
+			model_free(model_area_start(model_nr_areas() - 1), false);
+		EXPECT(model_swing_end() < 200);
+	}
+	model_free_all();
+	world_shutdown();
+}
