@@ -65,11 +65,9 @@ early_param("nohugevmalloc", vmalloc_no_huge);
 
 /* ---- what the caller's mask lets each part do ---------------------------- */
 
-/* What callers of __vmalloc() may ask for; there are no zones among it. */
+/* What callers of __vmalloc() may ask for: all limits of reclaim, and no zones. */
 #define VMALLOC_GFP_KNOWN						\
-	(GFP_KERNEL_ACCOUNT | GFP_USER | GFP_ATOMIC | GFP_NOWAIT |	\
-	 __GFP_NOFAIL | __GFP_NORETRY | __GFP_RETRY_MAYFAIL |		\
-	 __GFP_ZERO | __GFP_NOLOCKDEP | __GFP_SKIP_KASAN)
+	(GFP_RECLAIM_MASK | GFP_USER | __GFP_ACCOUNT | __GFP_ZERO | __GFP_SKIP_KASAN)
 
 /**
  * struct vmalloc_gfp - what an allocation may do to get each of its parts
@@ -131,8 +129,9 @@ unsigned int memalloc_apply_gfp_scope(gfp_t gfp_mask)
 		return memalloc_noreclaim_save();
 	if (gfp_mask & (__GFP_NORETRY | __GFP_RETRY_MAYFAIL))
 		return memalloc_noreclaim_save();
+	/* That is no FS either: a file system may do I/O. */
 	if (!(gfp_mask & __GFP_IO))
-		return gfp_mask & __GFP_FS ? 0 : memalloc_noio_save();
+		return memalloc_noio_save();
 	return gfp_mask & __GFP_FS ? 0 : memalloc_nofs_save();
 }
 

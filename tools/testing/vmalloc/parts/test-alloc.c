@@ -24,6 +24,9 @@ static const struct mask masks[] = {
 	{ GFP_USER | __GFP_NOLOCKDEP, SCOPE_NONE },
 	{ GFP_NOFS, SCOPE_NOFS },
 	{ GFP_NOIO, SCOPE_NOIO },
+	/* No I/O, though nothing is said of file systems: no page table may do it either. */
+	{ GFP_KERNEL & ~__GFP_IO, SCOPE_NOIO },
+	{ GFP_KERNEL | __GFP_NOMEMALLOC, SCOPE_NONE },
 	{ GFP_NOWAIT, SCOPE_NORECLAIM },
 	{ GFP_ATOMIC, SCOPE_NORECLAIM },
 	{ GFP_ATOMIC | __GFP_NOFAIL, SCOPE_NORECLAIM },
@@ -44,7 +47,9 @@ static const unsigned long page_counts[] = { 1, 2, 3, 13, 14, 100, 200, 513, 700
 
 /* Bits that widen what may be done, so must come from the caller. */
 #define WIDENS	(__GFP_DIRECT_RECLAIM | __GFP_IO | __GFP_FS | __GFP_HIGH | __GFP_NOFAIL | \
-		 __GFP_DMA | __GFP_DMA32 | __GFP_ACCOUNT)
+		 __GFP_MEMALLOC | __GFP_DMA | __GFP_DMA32 | __GFP_ACCOUNT)
+/* Bits that limit it: what the caller has of them is in each mask. */
+#define LIMITS	(__GFP_NORETRY | __GFP_RETRY_MAYFAIL | __GFP_NOMEMALLOC | __GFP_NOLOCKDEP)
 
 static void settle(void)
 {
@@ -72,9 +77,8 @@ static void check_record(const struct mask *mask)
 	if (!gfpflags_allow_blocking(allowed))
 		allowed &= ~__GFP_NOFAIL;
 	assert(!(record.any & WIDENS & ~allowed));
-	/* Who would rather fail is not made to wait for anything. */
-	assert((record.all & mask->gfp & (__GFP_NORETRY | __GFP_RETRY_MAYFAIL)) ==
-	       (mask->gfp & (__GFP_NORETRY | __GFP_RETRY_MAYFAIL)));
+	/* Who would rather fail, for one, is not made to wait for anything. */
+	assert(!(LIMITS & mask->gfp & ~record.all));
 	/* No allocator beneath warns either. */
 	assert((record.all & __GFP_NOWARN) || !(mask->gfp & __GFP_NOWARN));
 	assert(record.table_scope == mask->tables);
@@ -359,6 +363,25 @@ static void test_odd_requests(void)
 	}
 }
 
+/* __vmalloc() keeps limits as its siblings do, and finds sense in each of them. */
+static void test_public_masks(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(masks); i++) {
+		if (masks[i].gfp & (__GFP_DMA | __GFP_DMA32))
+			continue;
+		record_start();
+		vfree(__vmalloc_noprof(700 * PAGE_SIZE, masks[i].gfp));
+		check_record(&masks[i]);
+		settle();
+		record_start();
+		vfree(vmalloc_huge_node_noprof(700 * PAGE_SIZE, masks[i].gfp, 0));
+		check_record(&masks[i]);
+		settle();
+	}
+}
+
 static void test_areas(void)
 {
 	struct vm_struct *vm;
@@ -454,6 +477,7 @@ int main(int argc, char **argv)
 	test_wrap(0);
 	test_wrap(VM_ALLOW_HUGE_VMAP);
 	test_odd_requests();
+	test_public_masks();
 	printf("alloc: %zu masks, %u requests failed\n", ARRAY_SIZE(masks), nr_failed);
 	assert(nr_failed > 20000);
 	return 0;
