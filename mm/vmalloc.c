@@ -441,6 +441,14 @@ static void vmalloc_warn(const struct vmalloc_request *req, unsigned int shift, 
 		warn_alloc(req->gfp.caller, NULL, "vmalloc error: size %lu, %s", req->size, what);
 }
 
+/* The same for pages, also those of the array: a wish to die is no news. */
+static void vmalloc_warn_alive(const struct vmalloc_request *req, unsigned int shift,
+			       const char *what)
+{
+	if (!fatal_signal_pending(current))
+		vmalloc_warn(req, shift, what);
+}
+
 /*
  * With KASAN's hardware tags, tag and zero the memory when it is mapped, and not
  * page by page when it is got.  Only what is mapped as usual can have tags.
@@ -546,13 +554,11 @@ static bool vmalloc_fill_area(struct vm_struct *vm, const struct vmalloc_request
 	const unsigned long nr = get_vm_area_size(vm) >> PAGE_SHIFT;
 
 	if (!vmalloc_get_array(vm, req, nr)) {
-		vmalloc_warn(req, shift, "no memory for the array of pages");
+		vmalloc_warn_alive(req, shift, "no memory for the array of pages");
 		return false;
 	}
 	if (!vm_alloc_pages(vm, nr, shift - PAGE_SHIFT, &req->gfp, req->space.node)) {
-		/* A wish to die is no news. */
-		if (!fatal_signal_pending(current))
-			vmalloc_warn(req, shift, "not enough pages");
+		vmalloc_warn_alive(req, shift, "not enough pages");
 		return false;
 	}
 	if (vmalloc_map(vm, req, shift)) {

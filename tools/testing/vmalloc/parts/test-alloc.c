@@ -382,6 +382,40 @@ static void test_public_masks(void)
 	}
 }
 
+static void *allocate_killed(unsigned int seed, unsigned int fail_in, bool killed)
+{
+	void *p;
+
+	srand(seed);
+	record_start();
+	shim_fail_in = fail_in;
+	shim_fail_more = 1;
+	shim_killed = killed;
+	/* The array of pages has two pages itself. */
+	p = allocate(PAGE_SIZE / sizeof(struct page *) + 1, &masks[0], 0);
+	shim_killed = false;
+	shim_fail_in = 0;
+	shim_fail_more = 0;
+	vfree(p);
+	settle();
+	return p;
+}
+
+/* Who is to die gets no more pages one by one: that is no news, whatever they are for. */
+static void test_killed(void)
+{
+	const unsigned int seed = rand();
+	unsigned int n, nr_refused = 0;
+
+	for (n = 1; n < 40; n++) {
+		if (!allocate_killed(seed, n, false) || allocate_killed(seed, n, true))
+			continue;
+		assert(!record.nr_messages);
+		nr_refused++;
+	}
+	assert(nr_refused);
+}
+
 static void test_areas(void)
 {
 	struct vm_struct *vm;
@@ -478,6 +512,7 @@ int main(int argc, char **argv)
 	test_wrap(VM_ALLOW_HUGE_VMAP);
 	test_odd_requests();
 	test_public_masks();
+	test_killed();
 	printf("alloc: %zu masks, %u requests failed\n", ARRAY_SIZE(masks), nr_failed);
 	assert(nr_failed > 20000);
 	return 0;

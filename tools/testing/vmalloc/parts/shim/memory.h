@@ -117,7 +117,8 @@ static bool record_and_fail(gfp_t gfp)
 /* Who sleeps that often waits for what never comes. */
 #define schedule_timeout_uninterruptible(ticks) assert(++record.nr_sleeps < 1000)
 #define warn_alloc(gfp, mask, ...)	((void)(record.nr_messages += !((gfp) & __GFP_NOWARN)))
-#define fatal_signal_pending(task)	false
+static bool shim_killed;
+#define fatal_signal_pending(task)	shim_killed
 #define in_interrupt()			false
 #define in_nmi()			false
 #define in_hardirq()			false
