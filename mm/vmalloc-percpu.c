@@ -215,7 +215,7 @@ static void take_areas(struct congruent *con)
 		va->va_end = fit.end;
 		va->flags = 0;
 		va->vm = vm;
-		vm->flags = VM_ALLOC;
+		vm->flags = VM_ALLOC | VM_NO_GUARD;
 		vm->addr = (void *)fit.start;
 		vm->size = con->bytes[i];
 		vm->requested_size = con->bytes[i];
