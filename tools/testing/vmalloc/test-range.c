@@ -95,10 +95,10 @@ TEST(range_window_ends)
 	EXPECT_EQ(model_alloc(&req)->va_start, top - PAGE_SIZE);
 	/* The last page is not whole: ULONG_MAX is behind the end. */
 	EXPECT_EQ(PTR_ERR(model_alloc(&req)), -EBUSY);
-	req.align_bytes = 1UL << 63;
+	req.align_bytes = 1UL << (BITS_PER_LONG - 1);
 	EXPECT_EQ(PTR_ERR(model_alloc(&req)), -EBUSY);
 	req.start = 0;
-	EXPECT_EQ(model_alloc(&req)->va_start, 1UL << 63);
+	EXPECT_EQ(model_alloc(&req)->va_start, req.align_bytes);
 	req.align_bytes = 1;
 	req.size_bytes = ALIGN_DOWN(ULONG_MAX, PAGE_SIZE);
 	EXPECT_EQ(PTR_ERR(model_alloc(&req)), -EBUSY);

@@ -10,7 +10,11 @@
 
 /* ---- a machine (world.c) ----------------------------------------------------- */
 
+#if BITS_PER_LONG == 64
 #define WORLD_START	0x100000000000UL
+#else
+#define WORLD_START	0x40000000UL
+#endif
 
 /*
  * Boots with the vmalloc window at WORLD_START, or at @start.  64 GiB give room to

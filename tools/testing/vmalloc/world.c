@@ -13,7 +13,8 @@ void world_boot_at(unsigned int nr_cpus, unsigned long start, unsigned long wind
 	shim_nr_cpus = nr_cpus;
 	sim_reset();
 	sim.window_start = start;
-	sim.window_end = start + window_bytes;
+	/* Gigabytes are none in 32 bits, where one has to do. */
+	sim.window_end = start + (window_bytes ?: 0x40000000UL);
 	vmap_space_init(early_list);
 	boot_objects = sim.nr_objects;
 	boot_shadow = sim.nr_shadow;
