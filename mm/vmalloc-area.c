@@ -483,11 +483,13 @@ EXPORT_SYMBOL_GPL(vmap_pfn);
 static int vm_check_user_range(void *kaddr, unsigned long offset, unsigned long bytes)
 {
 	const struct vm_struct *vm = find_vm_area(kaddr);
-	unsigned long end;
+	unsigned long inside, end;
 
 	if (!vm || !(vm->flags & (VM_USERMAP | VM_DMA_COHERENT)))
 		return -EINVAL;
-	if (check_add_overflow(offset, bytes, &end) || end > get_vm_area_size(vm))
+	inside = kasan_reset_tag(kaddr) - kasan_reset_tag(vm->addr);
+	if (check_add_overflow(offset, inside, &offset) ||
+	    check_add_overflow(offset, bytes, &end) || end > get_vm_area_size(vm))
 		return -EINVAL;
 	return 0;
 }
@@ -496,7 +498,7 @@ static int vm_check_user_range(void *kaddr, unsigned long offset, unsigned long 
  * remap_vmalloc_range_partial() - show a part of an area to a process
  * @vma: where it appears
  * @uaddr: address in @vma
- * @kaddr: address of the area, which has VM_USERMAP or VM_DMA_COHERENT
+ * @kaddr: address in an area that has VM_USERMAP or VM_DMA_COHERENT
  * @pgoff: pages from @kaddr to the first that appears
  * @size: bytes
  *

@@ -452,6 +452,134 @@ static void test_areas(void)
 	settle();
 }
 
+/* Only areas made for it are shown to processes, and nothing behind their end. */
+static void test_user_range(void)
+{
+	struct vm_area_struct vma = { .vm_start = 0, .vm_end = 3 * PAGE_SIZE };
+	void *p = vmalloc_user_noprof(3 * PAGE_SIZE), *other = vmalloc_noprof(3 * PAGE_SIZE);
+
+	assert(find_vm_area(p)->flags == (VM_ALLOC | VM_USERMAP));
+	assert(remap_vmalloc_range(&vma, other, 0) == -EINVAL);
+	assert(remap_vmalloc_range(&vma, p, 1) == -EINVAL);
+	assert(remap_vmalloc_range(&vma, p, -1UL) == -EINVAL);
+	assert(remap_vmalloc_range(&vma, p + 8, 0) == -EINVAL);
+	assert(remap_vmalloc_range_partial(&vma, 8, p, 0, PAGE_SIZE) == -EINVAL);
+	assert(!vma.nr_inserted);
+	assert(!remap_vmalloc_range(&vma, p, 0) && vma.nr_inserted == 3);
+	assert(!remap_vmalloc_range_partial(&vma, 0, p, 1, 1) && vma.nr_inserted == 4);
+	/* As /proc/vmcore does: from inside of it. */
+	vma.nr_inserted = 0;
+	assert(!remap_vmalloc_range_partial(&vma, 0, p + PAGE_SIZE, 0, 2 * PAGE_SIZE));
+	assert(vma.nr_inserted == 2);
+	assert(remap_vmalloc_range_partial(&vma, 0, p + PAGE_SIZE, 0, 3 * PAGE_SIZE) == -EINVAL);
+	assert(remap_vmalloc_range_partial(&vma, 0, p + 3 * PAGE_SIZE, 0, PAGE_SIZE) == -EINVAL);
+	vfree(p);
+	vfree(other);
+	settle();
+}
+
+/* In an interrupt nothing is unmapped or searched: a free waits, all else is refused. */
+static void test_interrupt(void)
+{
+	struct page *page = alloc_pages_noprof(GFP_KERNEL, 0);
+	void *p = vmalloc_noprof(5 * PAGE_SIZE), *mapped = vmap(&page, 1, VM_MAP, PAGE_KERNEL);
+
+	shim_in_interrupt = true;
+	vfree(NULL);
+	vfree(p);
+	assert(find_vm_area(p) && !shim_warnings);
+	vunmap(mapped);
+	assert(find_vm_area(mapped) && shim_warnings == 1);
+	assert(!__vmalloc_noprof(PAGE_SIZE, GFP_ATOMIC) && shim_warnings == 2);
+	assert(!get_vm_area(PAGE_SIZE, VM_IOREMAP) && shim_warnings == 3);
+	shim_in_interrupt = false;
+	shim_warnings = 0;
+	shim_run_works();
+	assert(!find_vm_area(p));
+	vunmap(mapped);
+	__free_page(page);
+	settle();
+}
+
+/* Flags that vmap() cannot do, or that are not its caller's to give. */
+static void test_vmap_flags(void)
+{
+	struct page *page = alloc_pages_noprof(GFP_KERNEL, 0);
+	void *p;
+
+	assert(!vmap(&page, 1, VM_MAP | VM_FLUSH_RESET_PERMS, PAGE_KERNEL) && shim_warnings == 1);
+	p = vmap(&page, 1, VM_MAP | VM_NO_GUARD, PAGE_KERNEL);
+	assert(p && shim_warnings == 2 && find_vm_area(p)->flags == VM_MAP);
+	assert(find_vm_area(p)->size == 2 * PAGE_SIZE);
+	vunmap(p);
+	assert(!vmap(&page, 0, VM_MAP, PAGE_KERNEL));
+	assert(!vmap(&page, totalram_pages() + 1, VM_MAP, PAGE_KERNEL));
+	assert(shim_warnings == 2);
+	shim_warnings = 0;
+	__free_page(page);
+	settle();
+}
+
+/* A zone is for the pages and for nothing else; a node that is insisted on moves. */
+static void test_places(void)
+{
+	void *p, *moved;
+
+	record_start();
+	p = vmalloc_32_noprof(100 * PAGE_SIZE);
+	assert((record.any & __GFP_DMA32) && !(record.all & __GFP_DMA32));
+	assert(!(record.any & __GFP_HIGHMEM));
+	vfree(p);
+	p = vmalloc_32_user_noprof(3 * PAGE_SIZE);
+	assert(find_vm_area(p)->flags == (VM_ALLOC | VM_USERMAP));
+	vfree(p);
+
+	p = vmalloc_noprof(3 * PAGE_SIZE);
+	vmalloc_to_page(p)->node = 1;
+	assert(vrealloc_node_align_noprof(p, PAGE_SIZE, 1, GFP_KERNEL, 0) == p);
+	assert(vrealloc_node_align_noprof(p, 1, 1, GFP_KERNEL | __GFP_THISNODE, 1) == p);
+	moved = vrealloc_node_align_noprof(p, 1, 1, GFP_KERNEL | __GFP_THISNODE, 0);
+	assert(moved && moved != p);
+	/* Without room there, it stays where it is. */
+	shim_fail_in = 1;
+	assert(!vrealloc_node_align_noprof(moved, 1, 1, GFP_KERNEL | __GFP_THISNODE, 0));
+	assert(find_vm_area(moved) && !shim_fail_in);
+	assert(!vrealloc_node_align_noprof(moved, 1, 1UL << 40, GFP_KERNEL, 0));
+	assert(shim_warnings == 1);
+	shim_warnings = 0;
+	vfree(moved);
+	settle();
+}
+
+#define EARLY(page, nr)	{ .addr = (void *)(VMALLOC_START + (page) * PAGE_SIZE), \
+			  .size = (nr) * PAGE_SIZE }
+
+/*
+ *	 0	  4	 8	   12	     16
+ *	|...|aaaa|bbbb|....|cccc|....		announced in the order c, a, b
+ */
+static void test_early_areas(void)
+{
+	static struct vm_struct c = EARLY(12, 4), a = EARLY(4, 4), b = EARLY(8, 2);
+	static struct vm_struct two = { .size = 2 * PAGE_SIZE }, five = { .size = 5 * PAGE_SIZE };
+	static struct vm_struct aligned = { .size = PAGE_SIZE };
+	struct vm_struct *vm;
+	unsigned int nr = 0;
+
+	vm_area_add_early(&c);
+	vm_area_add_early(&a);
+	vm_area_add_early(&b);
+	vm_area_register_early(&two, PAGE_SIZE);
+	assert(two.addr == (void *)VMALLOC_START);
+	vm_area_register_early(&five, PAGE_SIZE);
+	assert(five.addr == c.addr + c.size);
+	vm_area_register_early(&aligned, 8 * PAGE_SIZE);
+	assert(IS_ALIGNED((unsigned long)aligned.addr, 8 * PAGE_SIZE));
+	for (vm = vm_early_list; vm; vm = vm->next, nr++)
+		assert(!vm->next || vm->addr + vm->size <= vm->next->addr);
+	assert(nr == 6);
+}
+
 /* As modules have it: what was executable may be in no TLB when its pages are free. */
 static void test_permissions(void)
 {
@@ -496,6 +624,7 @@ int main(int argc, char **argv)
 	unsigned int nr_failed;
 
 	srand(argc > 1 ? atoi(argv[1]) : 1);
+	test_early_areas();
 	vmalloc_init();
 	test_masks(0);
 	test_masks(VM_ALLOW_HUGE_VMAP);
@@ -507,6 +636,10 @@ int main(int argc, char **argv)
 	test_vrealloc();
 	test_areas();
 	test_area_failures();
+	test_user_range();
+	test_interrupt();
+	test_vmap_flags();
+	test_places();
 	test_permissions();
 	test_wrap(0);
 	test_wrap(VM_ALLOW_HUGE_VMAP);

@@ -119,9 +119,10 @@ static bool record_and_fail(gfp_t gfp)
 #define warn_alloc(gfp, mask, ...)	((void)(record.nr_messages += !((gfp) & __GFP_NOWARN)))
 static bool shim_killed;
 #define fatal_signal_pending(task)	shim_killed
-#define in_interrupt()			false
+static bool shim_in_interrupt;
+#define in_interrupt()			shim_in_interrupt
 #define in_nmi()			false
-#define in_hardirq()			false
+#define in_hardirq()			shim_in_interrupt
 
 /* ---- slab ------------------------------------------------------------------------- */
 
@@ -373,6 +374,7 @@ typedef struct { unsigned long v; } pte_t;
 typedef unsigned int kasan_vmalloc_flags_t;
 struct vm_area_struct {
 	unsigned long vm_start, vm_end;
+	unsigned int nr_inserted;
 };
 
 #define PAGE_KERNEL			1
@@ -382,7 +384,7 @@ struct vm_area_struct {
 #define pfn_pte(pfn, prot)		((pte_t){ pfn })
 #define pfn_valid(pfn)			false
 #define set_pte_at(mm, addr, pte, v)	((void)0)
-#define vm_insert_page(vma, addr, page)	0
+#define vm_insert_page(vma, addr, page)	((vma)->nr_inserted++, 0)
 #define vmalloc_to_page(p)		(&mem_map[0])
 #define vm_flags_set(vma, flags)	((void)0)
 #define check_shl_overflow(a, s, d)	(*(d) = (a) << (s), 0)
