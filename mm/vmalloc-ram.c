@@ -268,9 +268,33 @@ EXPORT_SYMBOL(vm_map_ram);
 
 /* ---- unmapping ----------------------------------------------------------- */
 
+static bool vmap_ram_is_live(const struct vmap_ram_block *block, unsigned int first,
+			     unsigned int nr)
+{
+	const unsigned int end = first + nr;
+
+	return end <= VMAP_RAM_BLOCK_PAGES && find_next_zero_bit(block->live, end, first) >= end;
+}
+
+/*
+ * The block that has these pages, all of them live: it stays, then, as long as the caller,
+ * whose they are, does not unmap them.  NULL: it has none.
+ */
+static struct vmap_ram_block *vmap_ram_find_live(unsigned long addr, unsigned int nr)
+{
+	struct vmap_ram_block *block;
+
+	guard(rcu)();
+	block = xa_load(&vmap_ram_blocks, vmap_ram_index(addr));
+	/* Others change other bits. */
+	if (!block || !data_race(vmap_ram_is_live(block, vmap_ram_page_in_block(block, addr), nr)))
+		return NULL;
+	return block;
+}
+
 static void vmap_ram_put_piece(unsigned long addr, unsigned int nr)
 {
-	struct vmap_ram_block *block = xa_load(&vmap_ram_blocks, vmap_ram_index(addr));
+	struct vmap_ram_block *block = vmap_ram_find_live(addr, nr);
 	unsigned int first;
 	bool retire;
 

@@ -117,12 +117,52 @@ static void test_batches(void)
 	assert(!space_nr_areas);
 }
 
+static unsigned long nr_mapped_pages(void)
+{
+	unsigned long nr = 0, i;
+
+	for (i = 0; i < SPACE_PAGES; i++)
+		nr += space_mapped[i];
+	return nr;
+}
+
+/* What is not mapped, all of it, is refused with a warning, and others keep what they have. */
+static void test_misuse(void)
+{
+	const unsigned int most = VMAP_RAM_MAX_PAGES;
+	void *p[VMAP_RAM_BLOCK_PAGES / VMAP_RAM_MAX_PAGES];
+	unsigned int i;
+
+	shim_cpu = 0;
+	vm_unmap_ram((void *)VMALLOC_START, 1);
+	assert(shim_warnings == 1);
+	for (i = 0; i < ARRAY_SIZE(p); i++)
+		p[i] = vm_map_ram(NULL, most, -1);
+	/* Behind the end of the block; then with pages that are dead, or all of them so. */
+	vm_unmap_ram(p[ARRAY_SIZE(p) - 1] + PAGE_SIZE, most);
+	assert(shim_warnings == 2 && nr_mapped_pages() == ARRAY_SIZE(p) * most);
+	vm_unmap_ram(p[1], most);
+	vm_unmap_ram(p[0] + PAGE_SIZE, most);
+	vm_unmap_ram(p[1], most);
+	assert(shim_warnings == 4 && nr_mapped_pages() == (ARRAY_SIZE(p) - 1) * most);
+	for (i = 0; i < ARRAY_SIZE(p); i++)
+		if (i != 1)
+			vm_unmap_ram(p[i], most);
+	assert(shim_warnings == 4 && !nr_mapped_pages());
+	vm_unmap_ram(p[0], most);
+	assert(shim_warnings == 5);
+	shim_warnings = 0;
+	space_make_room();
+	assert(!space_nr_areas);
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int i, grow;
 
 	srand(argc > 1 ? atoi(argv[1]) : 1);
 	vmap_ram_init();
+	test_misuse();
 	test_batches();
 	for (i = 0; i < 100000; i++) {
 		shim_cpu = rand() % SHIM_NR_CPUS;

@@ -51,6 +51,7 @@ typedef unsigned int pgtbl_mod_mask;
 #define EXPORT_SYMBOL(x)
 #define EXPORT_SYMBOL_GPL(x)
 #define READ_ONCE(x)		(x)
+#define data_race(expression)	(expression)
 #define WRITE_ONCE(x, v)	((x) = (v))
 #define smp_wmb()
 #define smp_rmb()
@@ -180,6 +181,8 @@ static inline unsigned int shim_next(const unsigned long *map, unsigned int at,
 		at++;
 	return at;
 }
+
+#define find_next_zero_bit(map, size, at)	shim_next(map, at, size, false)
 
 #define for_each_set_bitrange(first, end, map, size)			\
 	for ((first) = 0;						\
