@@ -548,6 +548,42 @@ TEST(segment_needs_no_ranges_lock)
 	world_shutdown();
 }
 
+static int see_start(struct vmap_area *va, void *data)
+{
+	*(unsigned long *)data = va->va_start;
+	return 0;
+}
+
+static int see_none(struct vmap_area *va, void *data)
+{
+	EXPECT(false);
+	return 0;
+}
+
+static void peek_with_lock(unsigned long addr, spinlock_t *lock)
+{
+	unsigned long peeked = 0;
+
+	spin_lock(lock);
+	EXPECT(!vmap_space_peek(addr, see_none, NULL));
+	spin_unlock(lock);
+	EXPECT(vmap_space_peek(addr, see_start, &peeked) && peeked == addr);
+}
+
+/* A report may come from where the lock is held: it does without, then. */
+TEST(segment_peek_does_not_wait)
+{
+	unsigned long small, large;
+
+	world_boot(1, 64 * GIB * (PAGE_SIZE >> 12));
+	small = model_alloc_pages(2, 1)->va_start;
+	large = model_alloc_pages(VMAP_SEGMENT_GRANULES * 16, 1)->va_start;
+	peek_with_lock(small, &vmap_nodes[0].lock);
+	peek_with_lock(large, &vmap_ranges.lock);
+	model_free_all();
+	world_shutdown();
+}
+
 /* ---- a search of all segments, while others free and take -------------------- */
 
 /*

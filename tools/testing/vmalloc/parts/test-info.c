@@ -105,6 +105,31 @@ static void test_many(unsigned long nr)
 	assert(!strstr(at, text) && nr_yields);
 }
 
+static bool peeks;	/* nobody has the lock */
+
+bool vmap_space_peek(unsigned long addr, vmap_area_fn fn, void *data)
+{
+	guard(spinlock)(&lock);
+	if (peeks)
+		fn(&areas[0], data);
+	return peeks;
+}
+
+/* A report ends with the area of an address; of an area without a vm_struct it says nothing. */
+static void test_dump(void)
+{
+	const void *p = (void *)areas[0].va_start;
+
+	make_area(0, 3);
+	assert(!vmalloc_dump_obj((void *)p));
+	peeks = true;
+	areas[0].vm = NULL;
+	assert(!vmalloc_dump_obj((void *)p) && !shim_log.used);
+	make_area(0, 3);
+	assert(vmalloc_dump_obj((void *)p));
+	assert(strstr(shim_log.text, " 3-page vmalloc region starting at 0x10000000 allocated at"));
+}
+
 static void shrink(void)
 {
 	vms[1].nr_pages = 10;
@@ -137,6 +162,7 @@ int main(int argc, char **argv)
 	assert(shows(0, " pages=10000 vmalloc N0=3069\n", take_away));
 	test_many(900);
 	test_many(MOST_LOOKS);
+	test_dump();
 	printf("info: %u yields\n", nr_yields);
 	return 0;
 }

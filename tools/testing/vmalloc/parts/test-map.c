@@ -242,12 +242,65 @@ static void step_unmap(void)
 	assert(shim_warnings == warnings);
 }
 
+/* I/O is mapped into an area made for it, and nothing but all of that. */
+static void test_ioremap(void)
+{
+	struct vm_struct vm = {
+		.addr = (void *)addr_of(16), .size = 5 * PAGE_SIZE, .flags = VM_IOREMAP,
+	};
+	const unsigned long start = addr_of(16), end = addr_of(20);
+
+	assert(ioremap_page_range(start, end, 0, PAGE_KERNEL) == -EINVAL && shim_warnings == 1);
+	shim_area = &vm;
+	assert(ioremap_page_range(start, end - PAGE_SIZE, 0, PAGE_KERNEL) == -ERANGE);
+	assert(ioremap_page_range(start, end + PAGE_SIZE, 0, PAGE_KERNEL) == -ERANGE);
+	assert(ioremap_page_range(start + PAGE_SIZE, end, 0, PAGE_KERNEL) == -ERANGE);
+	vm.flags = VM_MAP;
+	assert(ioremap_page_range(start, end, 0, PAGE_KERNEL) == -EINVAL && shim_warnings == 5);
+	check_all();
+	vm.flags = VM_IOREMAP;
+	assert(!ioremap_page_range(start, end, PAGE_SIZE, PAGE_KERNEL) && shim_warnings == 5);
+	assert(frame_at(16) == 1 && frame_at(19) == 4 && frame_at(20) == NOTHING);
+	unmap(16, 4);
+	shim_area = NULL;
+	shim_warnings = 0;
+}
+
+/* Parts of sparse areas of their own, and of no others. */
+static void test_sparse(void)
+{
+	struct vm_struct vm = {
+		.addr = (void *)addr_of(16), .size = 5 * PAGE_SIZE, .flags = VM_SPARSE,
+	};
+	const struct range range = { .first = 17, .nr = 2 };
+	const unsigned long start = addr_of(17), end = addr_of(19);
+
+	choose_pages(&range, 0);
+	assert(vm_area_map_pages(&vm, start - 2 * PAGE_SIZE, start, pages) == -ERANGE);
+	assert(vm_area_map_pages(&vm, end, end + 2 * PAGE_SIZE, pages) == -ERANGE);
+	assert(!shim_warnings);
+	vm.flags = VM_SPARSE | VM_NO_GUARD;
+	assert(vm_area_map_pages(&vm, start, end, pages) == -EINVAL && shim_warnings == 1);
+	vm.flags = VM_MAP;
+	assert(vm_area_map_pages(&vm, start, end, pages) == -EINVAL && shim_warnings == 2);
+	check_all();
+	vm.flags = VM_SPARSE;
+	assert(!vm_area_map_pages(&vm, start, end, pages));
+	assert(frame_at(17) == wanted[0] && frame_at(18) == wanted[1] && frame_at(19) == NOTHING);
+	vm_area_unmap_pages(&vm, start, end);
+	shim_check_told();
+	check_all();
+	shim_warnings = 0;
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int i;
 
 	srand(argc > 1 ? atoi(argv[1]) : 1);
 	memset(model, 0xff, sizeof(model));
+	test_ioremap();
+	test_sparse();
 	for (i = 0; i < 40000; i++) {
 		if (rand() % 3)
 			step_map();

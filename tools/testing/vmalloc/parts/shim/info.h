@@ -9,6 +9,7 @@
 #include "vmalloc-internal.h"
 
 #define CONFIG_PROC_FS		1
+#define CONFIG_PRINTK		1
 #define CONFIG_NUMA		1
 #define NR_NODES		2
 #define GFP_KERNEL		0
@@ -42,6 +43,9 @@ static void seq_printf(struct seq_file *m, const char *fmt, ...)
 
 #define seq_puts(m, s)		seq_printf(m, "%s", s)
 #define seq_putc(m, c)		seq_printf(m, "%c", c)
+
+static struct seq_file shim_log;
+#define pr_cont(...)		seq_printf(&shim_log, __VA_ARGS__)
 
 /* How many pages were looked at since the lock was taken. */
 static unsigned long shim_nr_looks;

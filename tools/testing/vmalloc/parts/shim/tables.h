@@ -325,9 +325,12 @@ static pte_t huge_ptep_get_and_clear(void *mm, unsigned long addr, pte_t *p,
 }
 #endif
 
+static struct vm_struct *shim_area;	/* the only one, if there is one */
+
 static struct vm_struct *find_vm_area(const void *addr)
 {
-	return NULL;
+	return shim_area && addr >= shim_area->addr && addr < shim_area->addr + shim_area->size ?
+	       shim_area : NULL;
 }
 
 #endif /* SHIM_TABLES_H */
