@@ -879,17 +879,19 @@ bool vmap_segments_serve(const struct vmap_request *req)
  * vmap_segment_alloc_window - allocate an area in any segment, of whatever node
  * @req: what is wanted, by somebody whom segments can serve
  *
- * For when there is no free range left, and for windows that lie in segments.
+ * For when there is no free range left, or no memory for what it takes to get one, and
+ * for windows that lie in segments.
  *
  * Return: the area, which can be found, or NULL
  */
 struct vmap_area *vmap_segment_alloc_window(const struct vmap_request *req)
 {
-	struct vmap_area *va = vmap_descriptor_alloc(req->gfp, req->node);
+	struct vmap_area *va = req->va ?: vmap_descriptor_alloc(req->gfp, req->node);
 
 	if (!va || take_from_any(req, va))
 		return va;
-	vmap_descriptor_free(va);
+	if (va != req->va)
+		vmap_descriptor_free(va);
 	return NULL;
 }
 

@@ -65,8 +65,9 @@ static struct vmap_area *alloc_anywhere(const struct vmap_request *req)
 		nr = nr_freed();
 		va = alloc_in_ranges(req);
 		/* That alone misses nothing. */
-		if (va != ERR_PTR(-ENOENT) || !vmap_segments_serve(req))
+		if (!IS_ERR(va) || !vmap_segments_serve(req))
 			return va;
+		/* For want of memory, too: in a segment it takes less. */
 		va = vmap_segment_alloc_window(req) ?: va;
 		if (va != ERR_PTR(-ENOENT) || nr == nr_freed() || !--nr_rounds)
 			return va;

@@ -112,6 +112,71 @@ TEST(fail_segment_metadata)
 	world_shutdown();
 }
 
+/* CPU 0 has no segment, nor memory for one; that of CPU 1 has room. */
+static void boot_with_segment_of_other(void)
+{
+	world_boot(2, 64 * GIB);
+	shim_task.cpu = 1;
+	model_alloc_pages(3, 1);
+	shim_task.cpu = 0;
+	sim.no_descriptors = "vmap_segment";
+}
+
+static bool shadow_fails;
+
+static void see_failure(const char *cache, gfp_t gfp)
+{
+	if (sim.fail_nth == 1)
+		shadow_fails = !strcmp(cache, "shadow");
+}
+
+/* In ranges it would lie in the middle; whichever descriptor is missing, a segment needs one. */
+TEST(fail_other_segment_serves)
+{
+	struct vmap_area *va, *spare;
+	unsigned int nth;
+
+	boot_with_segment_of_other();
+	sim.on_alloc = see_failure;
+	for (nth = 1; nth < 7; nth++) {
+		spare = vmap_preload(GFP_NOWAIT, NUMA_NO_NODE);
+		if (spare)
+			vmap_descriptor_free(spare);
+		sim.fail_nth = nth;
+		va = model_alloc_gfp(2, 16, GFP_NOWAIT);
+		sim.fail_nth = 0;
+		EXPECT_EQ(IS_ERR(va), shadow_fails);
+		shadow_fails = false;
+		model_check();
+	}
+	sim.on_alloc = NULL;
+	sim.no_descriptors = NULL;
+	model_free_all();
+	world_shutdown();
+}
+
+/* Nor does it need one if the caller has it. */
+TEST(fail_own_descriptor_serves)
+{
+	struct vmap_request req = {
+		.size_bytes = 2 * PAGE_SIZE, .align_bytes = PAGE_SIZE, .node = NUMA_NO_NODE,
+		.gfp = GFP_NOWAIT,
+	};
+	struct model_object object = { };
+
+	boot_with_segment_of_other();
+	sim.no_descriptors = "vmap_area";
+	req.start = VMALLOC_START;
+	req.end = VMALLOC_END;
+	model_bring_descriptor(&req, &object);
+	EXPECT(vmap_space_alloc(&req) == &object.va);
+	EXPECT(vmap_space_unlink(object.va.va_start) == &object.va);
+	vmap_space_free(&object.va);
+	sim.no_descriptors = NULL;
+	model_free_all();
+	world_shutdown();
+}
+
 TEST(fail_at_random)
 {
 	unsigned int i;
