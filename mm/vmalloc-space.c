@@ -76,33 +76,41 @@ static struct vmap_area *alloc_anywhere(const struct vmap_request *req)
 	}
 }
 
-/* -ENOENT: no room, but perhaps after a purge. */
-static struct vmap_area *alloc_once(const struct vmap_request *req)
+static void trace_alloc(const struct vmap_request *req, const struct vmap_area *va)
 {
-	struct vmap_area *va = vmap_segment_alloc(req) ?: alloc_anywhere(req);
-
 	trace_alloc_vmap_area(IS_ERR(va) ? (unsigned long)va : va->va_start, req->size_bytes,
 			      req->align_bytes, req->start, req->end, IS_ERR(va));
-	return va;
 }
 
-static struct vmap_area *alloc_or_make_room(const struct vmap_request *req)
+static void warn_no_room(const struct vmap_request *req)
 {
-	bool may_block = gfpflags_allow_blocking(req->gfp);
-	struct vmap_area *va;
-	bool purged = false;
-
-	do {
-		va = alloc_once(req);
-		if (va != ERR_PTR(-ENOENT))
-			return va;
-		if (may_block)
-			cond_resched();
-	} while (may_block && vmap_purge_make_room(&purged));
-	if (may_block && !(req->gfp & __GFP_NOWARN))
+	if (!(req->gfp & __GFP_NOWARN))
 		pr_warn_ratelimited("vmalloc: no %lu bytes of address space between %#lx and %#lx\n",
 				    req->size_bytes, req->start, req->end);
-	return ERR_PTR(-EBUSY);
+}
+
+/* The segments of this CPU's node have no room, nor is there any for another one. */
+static noinline struct vmap_area *alloc_or_make_room(const struct vmap_request *req)
+{
+	struct vmap_area *va = NULL;
+	bool purged = false;
+
+	while (!va) {
+		va = alloc_anywhere(req);
+		trace_alloc(req, va);
+		if (va != ERR_PTR(-ENOENT))
+			return va;
+		if (!gfpflags_allow_blocking(req->gfp))
+			return ERR_PTR(-EBUSY);
+		cond_resched();
+		if (!vmap_purge_make_room(&purged)) {
+			warn_no_room(req);
+			return ERR_PTR(-EBUSY);
+		}
+		va = vmap_segment_alloc(req);
+	}
+	trace_alloc(req, va);
+	return va;
 }
 
 /**
@@ -126,7 +134,11 @@ struct vmap_area *vmap_space_alloc(const struct vmap_request *req)
 		return ERR_PTR(-EBUSY);
 	might_alloc(req->gfp);
 
-	va = alloc_or_make_room(req);
+	va = vmap_segment_alloc(req);
+	if (likely(va))
+		trace_alloc(req, va);
+	else
+		va = alloc_or_make_room(req);
 	if (IS_ERR(va))
 		return va;
 	ret = kasan_populate_vmalloc(va->va_start, req->size_bytes,
