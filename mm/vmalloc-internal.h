@@ -416,7 +416,7 @@ void __init vmap_purge_init(void);
 void vmap_purge_tell_lazy(struct vmap_node *vn);
 void vmap_purge_trace_free(unsigned long addr);
 void vmap_purge_read_stats(struct vmap_space_stats *stats);
-bool vmap_purge_make_room(bool *purged);
+bool vmap_purge_make_room(unsigned int *nr_tries, unsigned int most);
 
 /* Count what a node, which is locked, has freed. */
 static inline void vmap_purge_note_lazy(struct vmap_node *vn, unsigned long nr_pages)

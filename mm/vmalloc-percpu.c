@@ -290,12 +290,12 @@ static int try_from_top(struct congruent *con)
 
 static bool find_and_take(struct congruent *con)
 {
-	bool purged = false;
+	unsigned int nr_tries = 0;
 	int ret;
 
 	ret = try_from_top(con);
 	if (ret == -ENOENT && gfpflags_allow_blocking(con->gfp)) {
-		vmap_purge_make_room(&purged);
+		vmap_purge_make_room(&nr_tries, 1);
 		ret = try_from_top(con);
 	}
 	return !ret;

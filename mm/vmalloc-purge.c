@@ -364,18 +364,39 @@ void vmap_space_purge(unsigned long start, unsigned long end, bool flush)
 	vmap_space_purge_locked(start, end, flush);
 }
 
+/* Some may be below 0 for a moment. */
+static long nr_lazy_pages(void)
+{
+	long nr = atomic_long_read(&vmap_lazy_pages);
+	struct vmap_node *vn;
+
+	for_each_vmap_node(vn)
+		nr += READ_ONCE(vn->lazy_pages);
+	return nr;
+}
+
+/* Also while somebody else purges, or gives segments back: that is free when P is. */
+static bool may_find_room(void)
+{
+	return nr_lazy_pages() > 0 || mutex_is_locked(&vmap_purge_lock);
+}
+
 /**
  * vmap_purge_make_room - there is no address space left: find some
- * @purged: set once a purge was tried
+ * @nr_tries: purges in a row for this request; 0 at first
+ * @most: of these
+ *
+ * What a purge gave back may have been taken by others, and freed again, before the caller
+ * came to it: then another purge may help.
  *
  * Return: true if it is worth to try again
  */
-bool vmap_purge_make_room(bool *purged)
+bool vmap_purge_make_room(unsigned int *nr_tries, unsigned int most)
 {
 	unsigned long freed = 0;
 
-	if (!*purged) {
-		*purged = true;
+	if (!*nr_tries || (*nr_tries < most && may_find_room())) {
+		++*nr_tries;
 		guard(mutex)(&vmap_purge_lock);
 		vmap_ram_purge_fragmented();
 		vmap_space_purge_locked(ULONG_MAX, 0, false);
@@ -383,7 +404,8 @@ bool vmap_purge_make_room(bool *purged)
 		return true;
 	}
 	blocking_notifier_call_chain(&vmap_notify_list, 0, &freed);
-	*purged = !freed;
+	if (freed)
+		*nr_tries = 0;
 	return freed;
 }
 
@@ -463,10 +485,6 @@ void __init vmap_purge_init(void)
  */
 void vmap_purge_read_stats(struct vmap_space_stats *stats)
 {
-	struct vmap_node *vn;
-
 	stats->nr_purges = READ_ONCE(nr_purges);
-	stats->lazy_pages = atomic_long_read(&vmap_lazy_pages);
-	for_each_vmap_node(vn)
-		stats->lazy_pages += READ_ONCE(vn->lazy_pages);
+	stats->lazy_pages = nr_lazy_pages();
 }

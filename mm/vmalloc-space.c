@@ -17,6 +17,8 @@
 #define VMAP_LAZY_RANGES	128
 /* Searches of all ranges and segments, each of them spoilt, until there is no room. */
 #define VMAP_SEARCH_ROUNDS	16
+/* Purges for one request, if it may lie anywhere, before the notifiers are asked. */
+#define VMAP_PURGE_TRIES	8
 
 static bool vmap_initialized __ro_after_init;
 
@@ -93,8 +95,11 @@ static void warn_no_room(const struct vmap_request *req)
 static noinline struct vmap_area *alloc_or_make_room(const struct vmap_request *req)
 {
 	struct vmap_area *va = NULL;
-	bool purged = false;
+	unsigned int nr_tries = 0, most_tries = 1;
 
+	/* In a window that is full, most of what a purge gives back is of no use. */
+	if (req->start == VMALLOC_START && req->end == VMALLOC_END)
+		most_tries = VMAP_PURGE_TRIES;
 	while (!va) {
 		va = alloc_anywhere(req);
 		trace_alloc(req, va);
@@ -103,7 +108,7 @@ static noinline struct vmap_area *alloc_or_make_room(const struct vmap_request *
 		if (!gfpflags_allow_blocking(req->gfp))
 			return ERR_PTR(-EBUSY);
 		cond_resched();
-		if (!vmap_purge_make_room(&purged)) {
+		if (!vmap_purge_make_room(&nr_tries, most_tries)) {
 			warn_no_room(req);
 			return ERR_PTR(-EBUSY);
 		}

@@ -291,6 +291,46 @@ TEST(purge_notifier)
 	world_shutdown();
 }
 
+static unsigned int nr_races;
+
+/* After a purge, others take all that there is, and free it lazily. */
+static void others_are_faster(const spinlock_t *lock)
+{
+	if (lock != &vmap_purge_lock.lock || !nr_races)
+		return;
+	nr_races--;
+	sim_on_unlock = NULL;
+	model_free(model_alloc_gfp((64UL << 20) >> PAGE_SHIFT, 1, GFP_NOWAIT)->va_start, true);
+	sim_on_unlock = others_are_faster;
+}
+
+/* Who can sleep is not refused for that, but not kept for ever either. */
+TEST(purge_again)
+{
+	struct vmap_area *va;
+	unsigned int purges;
+
+	world_boot(1, 64UL << 20);
+	for (purges = 1; purges < 6; purges++) {
+		model_free(model_alloc_gfp((64UL << 20) >> PAGE_SHIFT, 1, GFP_KERNEL)->va_start,
+			   true);
+		nr_races = purges - 1;
+		sim_on_unlock = others_are_faster;
+		va = model_alloc_gfp(1, 1, GFP_KERNEL);
+		EXPECT(!IS_ERR(va));
+		model_free(va->va_start, true);
+		EXPECT_EQ(nr_races, 0);
+		sim_on_unlock = NULL;
+	}
+	nr_races = UINT_MAX;
+	model_free(model_alloc_gfp((64UL << 20) >> PAGE_SHIFT, 1, GFP_KERNEL)->va_start, true);
+	sim_on_unlock = others_are_faster;
+	EXPECT_EQ(PTR_ERR(model_alloc_gfp(1, 1, GFP_KERNEL | __GFP_NOWARN)), -EBUSY);
+	sim_on_unlock = NULL;
+	EXPECT(UINT_MAX - nr_races < 100);
+	world_shutdown();
+}
+
 /* Shadow is released where nothing is in use, and is there where something is. */
 TEST(purge_shadow)
 {

@@ -16,6 +16,9 @@
 static u8 *owners;
 static unsigned int nr_running;
 static unsigned int most_pages = 3000;
+/* What others have may be all there is. */
+static bool is_full;
+static unsigned int nr_refused;
 /* The number of each area is in its vm_struct, so walks know it from others. */
 static unsigned long nr_areas;
 
@@ -35,7 +38,7 @@ static struct vmap_area *thread_alloc(u8 me)
 					       sim_between(100, most_pages)) << PAGE_SHIFT,
 		.align_bytes = PAGE_SIZE << sim_below(3),
 		.start = VMALLOC_START, .end = VMALLOC_END, .node = NUMA_NO_NODE,
-		.gfp = GFP_KERNEL,
+		.gfp = is_full && sim_below(2) ? GFP_NOWAIT : GFP_KERNEL | __GFP_NOWARN,
 	};
 	struct model_object *object = calloc(1, sizeof(*object));
 	struct vmap_area *va;
@@ -45,7 +48,13 @@ static struct vmap_area *thread_alloc(u8 me)
 	if (sim_below(2))
 		model_bring_descriptor(&req, object);
 	va = vmap_space_alloc(&req);
-	EXPECT(!IS_ERR(va));
+	/* Who can sleep finds room, however fast others take and free it. */
+	EXPECT(!IS_ERR(va) || (is_full && !gfpflags_allow_blocking(req.gfp)));
+	if (IS_ERR(va)) {
+		__atomic_fetch_add(&nr_refused, 1, __ATOMIC_RELAXED);
+		free(object);
+		return NULL;
+	}
 	mark(va, 0, me);
 	sim_tlb_check(va->va_start, va->va_end);
 	EXPECT(vmap_space_find(va->va_end - 1) == va);
@@ -272,13 +281,19 @@ static void *walk_all(void *data)
 
 /* ---- runs ---------------------------------------------------------------------- */
 
+/* Pages at the start of the window that nobody else gets. */
+static unsigned long nr_reserved;
+
 /* @nr_standing areas stay, and all the time two threads walk, or none. */
 static void run_threads(unsigned int nr_cpus, unsigned long window, unsigned int nr_standing)
 {
+	struct vmap_area *reserved = NULL;
 	unsigned long i, nr_threads = NR_THREADS + (nr_standing ? 3 : 1);
 	pthread_t threads[NR_THREADS + 3];
 
 	world_boot(nr_cpus, window);
+	if (nr_reserved)
+		reserved = model_alloc_pages(nr_reserved, 1);
 	owners = calloc(NR_PAGES, 1);
 	for (i = 0; i < nr_standing; i++)
 		standing[i] = thread_alloc(2);
@@ -294,6 +309,8 @@ static void run_threads(unsigned int nr_cpus, unsigned long window, unsigned int
 			thread_free(shelf[i], 1);
 	for (i = 0; i < nr_standing; i++)
 		thread_free(standing[i], 2);
+	if (reserved)
+		model_free(reserved->va_start, true);
 	world_shutdown();
 }
 
@@ -319,6 +336,21 @@ TEST(threads_chunks)
 	nr_chunk_threads = 2;
 	most_pages = 200;
 	run_threads(NR_THREADS, 0xfffffffUL & PAGE_MASK, 0);
+}
+
+/*
+ * Ten segments are all that is left, for four nodes: each serves all CPUs, goes and comes
+ * again, and many requests have to search all of them.
+ */
+TEST(threads_full)
+{
+	const unsigned long nr_segments = 64 * NR_THREADS;
+
+	is_full = true;
+	most_pages = 100;
+	nr_reserved = (nr_segments - 10) * VMAP_SEGMENT_GRANULES;
+	run_threads(NR_THREADS, nr_segments * vmap_class_bytes(0), 0);
+	EXPECT(nr_refused && nr_refused < NR_ROUNDS * NR_THREADS / 2);
 }
 
 TEST(threads_walk)

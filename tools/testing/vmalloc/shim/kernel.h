@@ -162,6 +162,7 @@ void spin_unlock(spinlock_t *lock);
 void mutex_lock(struct mutex *mutex);
 bool mutex_trylock(struct mutex *mutex);
 void mutex_unlock(struct mutex *mutex);
+#define mutex_is_locked(mutex)	(READ_ONCE((mutex)->lock.holder) != NULL)
 void might_sleep(void);
 #define cond_resched()							\
 	do {								\
