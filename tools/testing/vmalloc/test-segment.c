@@ -127,6 +127,26 @@ TEST(segment_window_inside)
 	world_shutdown();
 }
 
+/* Where granules are 16 pages, an area begins at the start of one, in windows too. */
+TEST(segment_window_in_granule)
+{
+	struct vmap_request req = {
+		.size_bytes = 2 * PAGE_SIZE, .align_bytes = 1, .node = NUMA_NO_NODE,
+		.gfp = GFP_KERNEL | __GFP_NOWARN,
+	};
+	unsigned long granule;
+
+	world_boot(1, 64 * GIB * (PAGE_SIZE >> 12));
+	granule = model_alloc_pages(200, 1)->va_start + 16 * 16 * PAGE_SIZE;
+	req.start = granule + PAGE_SIZE;
+	req.end = granule + 16 * PAGE_SIZE;
+	EXPECT_EQ(PTR_ERR(model_alloc(&req)), -EBUSY);
+	req.start = granule;
+	EXPECT_EQ(model_alloc(&req)->va_start, granule);
+	model_free_all();
+	world_shutdown();
+}
+
 /*
  * A full window has many ranges, and none of them may be a segment: others who want the
  * lock need not wait until all were looked at.
