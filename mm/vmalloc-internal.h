@@ -315,6 +315,7 @@ struct vmap_bins {
  * @lazy_segments: N: segments with lazy granules
  * @flush_segments: N: segments with flushing granules
  * @lazy_ranges: N: areas that lie in no segment, freed and not yet flushed
+ * @nr_freed: N: how often something became free in its segments; may be peeked at
  * @nr_areas: N: areas ever taken from its segments
  * @nr_segments: N: segments that it has
  */
@@ -327,6 +328,7 @@ struct vmap_node {
 	struct list_head lazy_segments;
 	struct list_head flush_segments;
 	struct list_head lazy_ranges;
+	unsigned long nr_freed;
 	unsigned long nr_areas;
 	unsigned long nr_segments;
 } ____cacheline_aligned_in_smp;

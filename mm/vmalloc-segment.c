@@ -40,8 +40,6 @@ static DEFINE_SPINLOCK(vmap_segment_hash_lock);
 static struct kmem_cache *vmap_segment_cache __ro_after_init;
 static unsigned int nr_classes __ro_after_init;
 
-static atomic_long_t nr_freed = ATOMIC_LONG_INIT(0);
-
 /* The longest free run seen, and how long all others are at most. */
 struct vmap_run {
 	unsigned int first;
@@ -461,10 +459,15 @@ static struct vmap_run run_around(const struct vmap_segment *seg, unsigned int g
 	return run;
 }
 
+static void note_freed(struct vmap_node *vn)
+{
+	WRITE_ONCE(vn->nr_freed, vn->nr_freed + 1);
+}
+
 /* @nr granules can be taken again; @run is the longest run with some of them. */
 static void give_room(struct vmap_segment *seg, unsigned int nr, struct vmap_run run)
 {
-	atomic_long_inc(&nr_freed);
+	note_freed(seg->node);
 	seg->nr_busy -= nr;
 	if (!seg->nr_busy)
 		seg->node->bins[seg->class].nr_empty++;
@@ -633,7 +636,7 @@ fail:
 
 static void segment_open(struct vmap_segment *seg)
 {
-	atomic_long_inc(&nr_freed);
+	note_freed(seg->node);
 	seg->node->nr_segments++;
 	seg->node->bins[seg->class].nr_empty++;
 	bitmap_zero(seg->busy, VMAP_SEGMENT_GRANULES);
@@ -859,7 +862,12 @@ static bool take_from_any(const struct vmap_request *req, struct vmap_area *va)
  */
 unsigned long vmap_segment_nr_freed(void)
 {
-	return atomic_long_read(&nr_freed);
+	unsigned long nr = 0;
+	struct vmap_node *vn;
+
+	for_each_vmap_node(vn)
+		nr += READ_ONCE(vn->nr_freed);
+	return nr;
 }
 
 /**
