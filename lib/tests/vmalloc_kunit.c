@@ -546,7 +546,7 @@ static const char *read_listing(struct kunit *test)
 	return text;
 }
 
-/* Addresses are hashed in the line as they are here. */
+/* Addresses are hashed in the line as they are here, or hidden before there is a key. */
 static bool is_listed(const char *text, const void *p, const char *words)
 {
 	const unsigned long bytes = find_vm_area(p)->size;
@@ -554,12 +554,13 @@ static bool is_listed(const char *text, const void *p, const char *words)
 	char key[64];
 
 	snprintf(key, sizeof(key), "0x%pK-0x%pK %7lu ", p, p + bytes, bytes);
-	line = strstr(text, key);
-	if (!line)
-		return false;
-	end = strchr(line, '\n');
-	found = strstr(line, words);
-	return end && found && found < end;
+	for (line = strstr(text, key); line; line = strstr(end, key)) {
+		end = strchrnul(line, '\n');
+		found = strstr(line, words);
+		if (found && found < end)
+			return true;
+	}
+	return false;
 }
 
 static void list_each_kind(struct kunit *test)
