@@ -256,7 +256,9 @@ static long longest_ms(const struct gaps *gaps)
 
 static void check_stalls(const char *scene)
 {
+	const char *slowest_name = "any";
 	long longest = 0, slowest = 0;
+	char text[64];
 
 	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
 		long ms = longest_ms(&shared->overslept[cpu]);
@@ -266,12 +268,15 @@ static void check_stalls(const char *scene)
 	for (unsigned int i = 0; i < nr_actors; i++) {
 		long ms = longest_ms(&shared->actor[i].slow);
 
-		slowest = ms > slowest ? ms : slowest;
+		if (ms > slowest) {
+			slowest = ms;
+			slowest_name = shared->actor[i].name;
+		}
 	}
 	check_scene(longest < STALL_MS, scene, "longest stall of a CPU (ms)", longest,
 		    "below 10000");
-	check_scene(slowest < STALL_MS, scene, "longest turn of an actor (ms)", slowest,
-		    "below 10000");
+	snprintf(text, sizeof(text), "longest turn of an actor, %s (ms)", slowest_name);
+	check_scene(slowest < STALL_MS, scene, text, slowest, "below 10000");
 }
 
 /* ---- actors ------------------------------------------------------------------- */
