@@ -1415,7 +1415,7 @@ bool pcpu_chunk_take(struct pcpu_allocator *pa, struct pcpu_request *req)
 	bool taken;
 
 	spin_lock_irqsave(&pa->lock, flags);
-	taken = !req->want.reserved && pcpu_find_present(pa, req);
+	taken = !(req->want.reserved && pa->reserved) && pcpu_find_present(pa, req);
 	if (likely(taken))
 		pcpu_commit(pa, req);
 	else

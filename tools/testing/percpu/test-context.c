@@ -311,6 +311,30 @@ TEST(rows_join_their_neighbours)
 #endif
 
 /*
+ * Where nothing is reserved, what asks for that is served as all others are: 32-bit x86 and
+ * 64-bit powerpc have their modules' variables so.  No row is begun while another has room.
+ */
+TEST(reserved_without_a_chunk_uses_present_room)
+{
+	unsigned int n, nr_rows, nr_chunks;
+
+	world_boot(&(struct world){ .nr_cpus = IS_ENABLED(CONFIG_SMP) ? 2 : 1,
+				    .dyn_bytes = 40 << 10 });
+	if (pcpu_main.reserved)
+		test_skip("something is reserved");
+	sim_run_all_work(100);
+	nr_rows = pcpu_main.nr_rows_in[PCPU_ROW_PRESENT];
+	nr_chunks = pcpu_main.nr_chunks;
+	for (n = 0; n < 40; n++)
+		EXPECT(model_alloc(&objects[n], 256, 8, true, GFP_KERNEL, CTX_TASK));
+	EXPECT_EQ(pcpu_main.nr_rows_in[PCPU_ROW_PRESENT], nr_rows);
+	EXPECT_EQ(pcpu_main.nr_chunks, nr_chunks);
+	free_n(n);
+	sim_run_all_work(100);
+	world_shutdown();
+}
+
+/*
  * Objects of two rows leave one row of each chunk that has an odd number of them.  Those
  * rows must not hide where the next objects fit: each would take a chunk of its own.
  */
