@@ -289,6 +289,8 @@ static bool pcpu_balance_add_missed(struct pcpu_allocator *pa)
 		return true;
 
 	pcpu_request_init(&req, &missed, PCPU_BALANCE_GFP);
+	/* It is not the size of any request that was served. */
+	req.want.size_bytes = 0;
 	if (pcpu_chunk_alloc(pa, &req))
 		return false;
 	pcpu_chunk_release_one(pa, req.area);

@@ -210,6 +210,9 @@ static void pcpu_count_extremes(struct pcpu_allocator *pa, struct pcpu_chunk *ch
 	struct pcpu_counts *counts = &pa->counts;
 	size_t bytes = pcpu_want_object_bytes(&req->want);
 
+	/* Nobody's. */
+	if (!req->want.size_bytes)
+		return;
 	chunk->max_area_slots = max(chunk->max_area_slots, req->nr_slots);
 	counts->nr_max_alloc = max(counts->nr_max_alloc, pa->peak_areas);
 	counts->min_alloc_bytes = min(counts->min_alloc_bytes, bytes);

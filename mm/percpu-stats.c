@@ -116,12 +116,13 @@ static void pcpu_show_totals(struct seq_file *m, struct pcpu_allocator *pa)
 	unsigned int nr_chunks, nr_spare_chunks, nr_empty_rows, reserve_rows, nr_pending;
 	struct pcpu_cache_figures cache;
 	struct pcpu_counts counts;
-	unsigned long nr_refilled, nr_hits;
+	unsigned long nr_refilled, nr_misses, nr_hits;
 	u64 nr_made, nr_live;
 
 	cache = pcpu_cache_count(pa);
 	nr_hits = max_t(long, cache.nr_hits + pcpu_size_total(PCPU_SIZE_HIT), 0);
 	nr_refilled = pcpu_size_total(PCPU_SIZE_REFILLED);
+	nr_misses = pcpu_size_total(PCPU_SIZE_MISS);
 	spin_lock_irq(&pa->lock);
 	counts = pa->counts;
 	nr_chunks = pa->nr_chunks;
@@ -139,7 +140,8 @@ static void pcpu_show_totals(struct seq_file *m, struct pcpu_allocator *pa)
 	 */
 	nr_live = counts.nr_alloc - counts.nr_dealloc;
 	nr_live -= min_t(u64, cache.nr_held + nr_pending, nr_live);
-	nr_made = counts.nr_alloc + nr_hits - nr_refilled;
+	/* What the worker takes, or a batch that then fails, is no request served. */
+	nr_made = max_t(u64, nr_hits + nr_misses, nr_live);
 	pcpu_show(m, "nr_alloc", nr_made);
 	pcpu_show(m, "nr_dealloc", nr_made - nr_live);
 	pcpu_show(m, "nr_cur_alloc", nr_live);

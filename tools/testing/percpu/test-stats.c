@@ -222,6 +222,54 @@ TEST(stats_of_batches)
 	world_shutdown();
 }
 
+/* Of a batch that fails, what the chunks gave goes back, and was no request either. */
+TEST(stats_of_batches_that_fail_late)
+{
+	void __percpu *ptrs[16];
+	unsigned int n = 0;
+
+	boot_with_cache(0);
+	sim.fail_kinds = SIM_ALL;
+	sim.fail_permille = 1000;
+	while (model_alloc(&objects[n], 3000, 4, false, GFP_NOWAIT | __GFP_NOWARN, CTX_TASK))
+		n++;
+	EXPECT(n > 3);
+	n -= 3;
+	free_some(n, n + 3);
+	EXPECT(!__alloc_percpu_bulk(3000, 4, GFP_NOWAIT | __GFP_NOWARN, 16, ptrs));
+	EXPECT_EQ(sizes_value("allocs", 3000), n + 3);
+	check_agree();
+	sim.fail_permille = 0;
+	free_some(0, n);
+	world_shutdown();
+}
+
+/* What the worker takes for requests that failed, to make room, is none of theirs. */
+TEST(stats_leave_out_the_worker)
+{
+	unsigned int n = 0;
+
+	world_boot(&(struct world){ .nr_cpus = NR_CPUS_HERE, .cache = true, .nolock = true });
+	sim_run_all_work(100);
+	sim.fail_kinds = SIM_ALL;
+	sim.fail_permille = 1000;
+	while (model_alloc_nolock(&objects[n], 3000, 8, 0, CTX_TASK))
+		n++;
+	EXPECT(n);
+	EXPECT(!model_alloc_nolock(&objects[n], 4096, 64, 0, CTX_TASK));
+	sim.fail_permille = 0;
+	sim_run_all_work(100);
+	EXPECT_EQ(pcpu_main.missed.size_bytes, 0);
+	EXPECT_EQ(stats_value("max_alloc_size"), 3000);
+	EXPECT_EQ(stats_value("min_alloc_size"), 3000);
+	check_agree();
+	while (n)
+		model_free_nolock(&objects[--n], CTX_TASK);
+	sim_run_all_work(100);
+	check_agree();
+	world_shutdown();
+}
+
 TEST(stats_refills_and_spills)
 {
 	/* The first spills fill the depot, from which requests are served first. */
