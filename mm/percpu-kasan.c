@@ -467,8 +467,11 @@ bool pcpu_kasan_drain(struct pcpu_allocator *pa)
 
 	if (!q)
 		return false;
+	spin_lock_irqsave(&q->lock, flags);
+	nr_left = q->nr;
+	spin_unlock_irqrestore(&q->lock, flags);
 	/* What others put in meanwhile stays: it might have no end. */
-	for (nr_left = READ_ONCE(q->nr); nr_left > 0; nr_left -= nr) {
+	for (; nr_left > 0; nr_left -= nr) {
 		spin_lock_irqsave(&q->lock, flags);
 		nr = pcpu_quarantine_take(q, areas, 0);
 		spin_unlock_irqrestore(&q->lock, flags);
@@ -490,15 +493,22 @@ bool pcpu_kasan_drain(struct pcpu_allocator *pa)
 bool pcpu_kasan_age(struct pcpu_allocator *pa)
 {
 	struct pcpu_quarantine *q = pcpu_quarantine_of(pa);
-	unsigned long nr_put;
+	unsigned long flags;
+	bool idle, left;
 
 	if (!q)
 		return false;
-	nr_put = READ_ONCE(q->nr_put);
-	if (nr_put != q->seen_put) {
-		q->seen_put = nr_put;
-		return READ_ONCE(q->nr);
-	}
+	/*
+	 * By the lock, who puts one in after this look finds balance_drain cleared, and
+	 * calls the worker; see pcpu_note_kept().
+	 */
+	spin_lock_irqsave(&q->lock, flags);
+	idle = q->nr_put == q->seen_put;
+	q->seen_put = q->nr_put;
+	left = q->nr;
+	spin_unlock_irqrestore(&q->lock, flags);
+	if (!idle)
+		return left;
 	pcpu_kasan_drain(pa);
 	return false;
 }

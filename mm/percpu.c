@@ -662,8 +662,9 @@ static __always_inline struct pcpu_area pcpu_object_retire(struct pcpu_allocator
 }
 
 /*
- * Areas were put where drains find them, by atomic operations before this read;
- * the worker clears by one before it drains.
+ * Areas were put where drains find them before this read: by atomic operations, the
+ * worker clearing by one before it drains; or under a lock, that of the quarantine, which
+ * the worker takes between that and its look.
  */
 static __always_inline void pcpu_note_kept(struct pcpu_allocator *pa)
 {
