@@ -1234,7 +1234,7 @@ static bool pcpu_claim_line_row(struct pcpu_allocator *pa, const struct pcpu_req
 		return false;
 	if (pcpu_begins_row(req) &&
 	    (pa->nr_line_rows >= PCPU_NEW_LINE_ROWS + nr_present / PCPU_NEW_LINE_SHARE ||
-	     pa->nr_empty_rows <= pa->reserve_rows / 2))
+	     pa->nr_empty_rows <= READ_ONCE(pa->reserve_rows) / 2))
 		return false;
 	row->for_lines = true;
 	pa->nr_line_rows++;
@@ -1296,7 +1296,7 @@ static bool pcpu_run_may_begin_row(struct pcpu_allocator *pa, struct pcpu_reques
 
 	if (req->wants_all ||
 	    (req->nr_slots > PCPU_TINY_SLOTS &&
-	     pa->nr_empty_rows >= pa->reserve_rows / 2 + nr_rows))
+	     pa->nr_empty_rows >= READ_ONCE(pa->reserve_rows) / 2 + nr_rows))
 		return true;
 	return !pcpu_find_in_use(pa, req);
 }

@@ -128,7 +128,7 @@ static void pcpu_show_totals(struct seq_file *m, struct pcpu_allocator *pa)
 	nr_chunks = pa->nr_chunks;
 	nr_spare_chunks = pa->nr_spare_chunks;
 	nr_empty_rows = pa->nr_empty_rows;
-	reserve_rows = pa->reserve_rows;
+	reserve_rows = READ_ONCE(pa->reserve_rows);
 	nr_pending = atomic_read(&pa->nr_pending);
 	memcpy(nr_rows_in, pa->nr_rows_in, sizeof(nr_rows_in));
 	spin_unlock_irq(&pa->lock);

@@ -309,6 +309,33 @@ TEST(threads_bulk)
 	world_shutdown();
 }
 
+/* Bins run dry again and again, and are refilled by the chunks, while memory is short. */
+static void *run_refills(void *arg)
+{
+	struct shrink_control sc = { .gfp_mask = GFP_KERNEL, .nr_to_scan = 1 };
+	struct object objects[60];
+	unsigned int step, i;
+
+	start_task((unsigned long)arg);
+	for (step = 0; step < nr_steps; step++) {
+		for (i = 0; i < ARRAY_SIZE(objects); i++)
+			EXPECT(model_alloc(&objects[i], 8U << step % 5, 8, false, GFP_KERNEL,
+					   CTX_TASK));
+		while (i)
+			model_free(&objects[--i], CTX_TASK);
+		sim_shrinker()->scan_objects(sim_shrinker(), &sc);
+		pcpu_cache_drain(&pcpu_main, true);
+	}
+	return NULL;
+}
+
+TEST(threads_refills_under_pressure)
+{
+	world_boot(&(struct world){ .nr_cpus = 4, .cache = true });
+	run_bodies(NR_THREADS, test_scaled(1500), run_refills);
+	world_shutdown();
+}
+
 /* ---- any context: each thread is interrupted by NMIs, too --------------------------- */
 
 static __thread struct object nmi_object;
