@@ -682,6 +682,31 @@ TEST(cache_put_back_is_not_left_behind)
 	}
 }
 
+/* Nor does a free in any context, after which only the irq_work can call the worker. */
+TEST(cache_nolock_put_is_not_left_behind)
+{
+	unsigned int window, nr_met = 0;
+	struct object pair[2];
+
+	for (window = 0; window < 8; window++) {
+		world_boot(&(struct world){ .nr_cpus = NR_CPUS_HERE, .cache = true,
+					    .nolock = true });
+		sim_run_all_work(100);
+		EXPECT(model_alloc(&pair[0], 64, 8, false, GFP_KERNEL, CTX_TASK));
+		EXPECT(model_alloc(&pair[1], 64, 8, false, GFP_KERNEL, CTX_TASK));
+		model_free(&pair[0], CTX_TASK);
+		windows_until = window;
+		sim.on_window = work_once;
+		model_free_nolock(&pair[1], CTX_TASK);
+		sim.on_window = NULL;
+		nr_met += held() == 1 && !pcpu_cache_held_bytes(&pcpu_main);
+		expect_idle();
+		world_shutdown();
+	}
+	/* With kmemleak the worker completes all of these frees. */
+	EXPECT(nr_met || IS_ENABLED(CONFIG_DEBUG_KMEMLEAK));
+}
+
 /* Nor does a refill, while the worker takes away what it has of the budget. */
 TEST(cache_refill_is_not_left_behind)
 {
