@@ -180,6 +180,38 @@ TEST(nolock_low_hides_no_miss)
 	}
 }
 
+/* In an NMI, while another CPU, or what it came into, has the lock. */
+static bool alloc_lock_held(struct object *object, size_t size)
+{
+	static struct task_struct holder;
+	bool got;
+
+	pcpu_main.lock.holder = &holder;
+	got = model_alloc_nolock(object, size, 8, 0, CTX_NMI);
+	pcpu_main.lock.holder = NULL;
+	return got;
+}
+
+/* More is put at hand before the last is gone: who leaves time for that misses once. */
+TEST(nolock_low_is_stocked_in_time)
+{
+	unsigned int nr = 0, nr_failed = 0;
+
+	boot();
+	while (nr < 200) {
+		if (alloc_lock_held(&objects[nr], 64))
+			nr++;
+		else
+			EXPECT(++nr_failed < 2);
+		EXPECT_EQ(sim.nr_messages, 0);
+		sim_run_due_work();
+	}
+	while (nr)
+		model_free_nolock(&objects[--nr], CTX_NMI);
+	settle();
+	shutdown();
+}
+
 /* Where others have the whole budget, and use it, that passes. */
 TEST(nolock_gets_its_part_of_the_budget)
 {
