@@ -338,6 +338,10 @@ TEST(nolock_burst)
 		EXPECT_EQ(sim.nr_pages, nr_pages);
 		EXPECT_EQ(sim.nr_events, nr_events);
 		EXPECT_EQ(sim.nr_messages, 0);
+		/* Nor does that: it puts at hand what is present, and the worker does the rest. */
+		sim_run_irq_work();
+		EXPECT_EQ(sim.nr_pages, nr_pages);
+		EXPECT_EQ(sim.nr_events, nr_events);
 		world_check();
 		before = nr;
 		while (nr < before + 100)
@@ -455,6 +459,24 @@ TEST(nolock_early)
 	world_check();
 	EXPECT(!llist_empty(&pcpu_main.pending));
 	world_start_worker();
+	settle();
+	world_shutdown();
+}
+
+/* Objects of the first chunk are not charged: to take that back is not safe in an NMI. */
+TEST(nolock_first_chunk_is_not_charged)
+{
+	unsigned int nr = 0;
+
+	world_boot(&near_world);
+	sim_run_all_work(100);
+	do {
+		alloc_soon(&objects[nr], 64, 8, nr % 2 ? CTX_NMI : CTX_TASK);
+		EXPECT(chunk_of(&objects[nr]) == pcpu_main.first);
+		EXPECT_EQ(test_objcg.charged_bytes, 0);
+	} while (++nr < 40);
+	while (nr)
+		model_free_nolock(&objects[--nr], CTX_NMI);
 	settle();
 	world_shutdown();
 }
