@@ -151,6 +151,18 @@ static noinline void pcpu_balance_after_miss(struct pcpu_allocator *pa,
 }
 
 /**
+ * pcpu_balance_if_low - kick the worker if few rows or chunks are left
+ * @pa: the allocator
+ *
+ * Context: any but NMI, no lock.
+ */
+void pcpu_balance_if_low(struct pcpu_allocator *pa)
+{
+	if (pcpu_peek(&pa->nr_empty_rows) < PCPU_RESERVE_LOW_ROWS || pcpu_balance_wants_chunk(pa))
+		pcpu_balance_kick_fill(pa);
+}
+
+/**
  * pcpu_balance_after_alloc_slow - the rest of pcpu_balance_after_alloc()
  * @pa: the allocator
  * @req: the request, served or failed
@@ -162,8 +174,7 @@ void pcpu_balance_after_alloc_slow(struct pcpu_allocator *pa, const struct pcpu_
 	if (unlikely(req->fail))
 		pcpu_balance_after_miss(pa, req);
 	pcpu_balance_watch_cache(pa);
-	if (pcpu_peek(&pa->nr_empty_rows) < PCPU_RESERVE_LOW_ROWS || pcpu_balance_wants_chunk(pa))
-		pcpu_balance_kick_fill(pa);
+	pcpu_balance_if_low(pa);
 }
 
 /* Spare chunks to leave: one more than is filled up to, so that the border costs no work. */

@@ -1661,6 +1661,7 @@ void pcpu_object_settle(const struct pcpu_area *area);
 
 /* percpu-balance.c */
 void pcpu_balance_kick(struct pcpu_allocator *pa, bool urgent);
+void pcpu_balance_if_low(struct pcpu_allocator *pa);
 void pcpu_balance_after_alloc_slow(struct pcpu_allocator *pa, const struct pcpu_request *req);
 void pcpu_balance_after_free_slow(struct pcpu_allocator *pa);
 void pcpu_balance_drain_later(struct pcpu_allocator *pa);

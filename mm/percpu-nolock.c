@@ -138,6 +138,7 @@ static void pcpu_near_work(struct irq_work *work)
 	}
 	if (!llist_empty(&pa->pending))
 		pcpu_balance_kick(pa, true);
+	pcpu_balance_if_low(pa);
 	/* What was put at hand is to be looked after, even if its bin was drained since. */
 	if (!READ_ONCE(pa->balance_drain))
 		pcpu_balance_drain_later(pa);
@@ -326,6 +327,8 @@ struct pcpu_area pcpu_nolock_get(struct pcpu_allocator *pa, const struct pcpu_wa
 	/* So that the next finds it at hand, or, if it is too large for that, present. */
 	if (!taken || want->size_bytes <= READ_ONCE(pa->cache_max_bytes))
 		pcpu_near_kick(pa, want, taken);
+	else if (pcpu_peek(&pa->nr_empty_rows) < PCPU_RESERVE_LOW_ROWS)
+		pcpu_near_kick(pa, NULL, true);
 	return taken ? area : (struct pcpu_area){};
 }
 

@@ -212,6 +212,27 @@ TEST(nolock_low_is_stocked_in_time)
 	shutdown();
 }
 
+/* Nor do those miss more than once that are too large for the bins: rows come in time. */
+TEST(nolock_low_rows_are_made_in_time)
+{
+	unsigned int nr = 0, nr_failed = 0;
+
+	boot();
+	while (nr < 200) {
+		if (model_alloc_nolock(&objects[nr], 4096, 8, 0, CTX_TASK))
+			nr++;
+		else
+			nr_failed++;
+		sim_run_due_work();
+	}
+	printf("%u failed\n", nr_failed);
+	EXPECT(nr_failed <= 1);
+	while (nr)
+		model_free_nolock(&objects[--nr], CTX_TASK);
+	settle();
+	shutdown();
+}
+
 /* Where others have the whole budget, and use it, that passes. */
 TEST(nolock_gets_its_part_of_the_budget)
 {
