@@ -295,7 +295,7 @@ TEST(nolock_stock_outlives_a_look)
 	boot();
 	sim_run_all_work(100);
 	for (i = 0; i < 4; i++) {
-		if (model_alloc_nolock(&objects[0], 64, 8, 0, CTX_NMI))
+		if (alloc_lock_held(&objects[0], 64))
 			break;
 		sim_run_irq_work();
 		sim_advance(HZ);
