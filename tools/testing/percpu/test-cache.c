@@ -437,6 +437,53 @@ TEST(cache_neighbours_move_apart)
 	}
 }
 
+/* Does a CPU's bin, after it was idle, refuse what it is given? */
+static bool moves_again(unsigned int n)
+{
+	bool refused;
+
+	expect_idle();
+	EXPECT(!pcpu_main.lines_wanted);
+	current->cpu = n % 2;
+	model_free(&objects[n], CTX_TASK);
+	refused = !held();
+	/* The worker is told of that, too: what it looks at then costs each miss a look. */
+	EXPECT_EQ(pcpu_main.lines_wanted, refused);
+	expect_idle();
+	EXPECT(!pcpu_main.lines_wanted);
+	EXPECT(model_alloc(&objects[n], 64, 4, false, GFP_KERNEL, CTX_TASK));
+	return refused;
+}
+
+/* A bin that has moved as many as it may moves others only after many hits. */
+TEST(cache_moves_are_renewed_by_hits)
+{
+	unsigned int nr = 300, i;
+
+	if (!IS_ENABLED(CONFIG_SMP))
+		test_skip("there is one CPU");
+	forget_bins();
+	boot_with_cache(2);
+	take_half_rows(&objects[nr], NR_HALF_ROWS);
+	for (i = 0; i < nr; i++)
+		EXPECT(model_alloc(&objects[i], 64, 4, false, GFP_KERNEL, CTX_TASK));
+	replace_by_turns(nr, 64);
+	/* The one that was at it first had nothing to move so far, and is now the last. */
+	EXPECT(moves_again(0));
+	EXPECT(!moves_again(1));
+	for (i = 0; i < 2000; i++) {
+		current->cpu = 1;
+		model_free(&objects[1], CTX_TASK);
+		EXPECT(model_alloc(&objects[1], 64, 4, false, GFP_KERNEL, CTX_TASK));
+	}
+	EXPECT(moves_again(3));
+	for (i = 0; i < nr + NR_HALF_ROWS; i++)
+		model_free(&objects[i], CTX_TASK);
+	current->cpu = 0;
+	expect_idle();
+	world_shutdown();
+}
+
 /* A CPU that only frees moves none but the first, and where one CPU is at it none moves. */
 TEST(cache_moves_for_those_who_allocate)
 {
