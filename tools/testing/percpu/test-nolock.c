@@ -484,6 +484,26 @@ TEST(nolock_early)
 	world_shutdown();
 }
 
+/* Nor is one forgotten that came when the worker had run, and no irq_work could be called. */
+TEST(nolock_early_and_nobody_called)
+{
+	struct world world = near_world;
+
+	world.no_worker = true;
+	world.cache = false;
+	world_boot(&world);
+	EXPECT(model_alloc_nolock(&objects[0], 64, 8, 0, CTX_TASK));
+	pcpu_balance_set_bounds(&pcpu_main, totalram_pages());
+	pcpu_balance_enable(&pcpu_main);
+	sim_run_all_work(100);
+	model_free_nolock(&objects[0], CTX_NMI);
+	EXPECT(!sim_work_pending());
+	EXPECT(!llist_empty(&pcpu_main.pending));
+	pcpu_nolock_enable(&pcpu_main);
+	settle();
+	world_shutdown();
+}
+
 /* Objects of the first chunk are not charged: to take that back is not safe in an NMI. */
 TEST(nolock_first_chunk_is_not_charged)
 {
