@@ -237,6 +237,22 @@ TEST(kasan_quarantine_is_bounded)
 	EXPECT_EQ(nr_held(), 0);
 }
 
+/* Of the smallest areas no more wait than there are places for. */
+TEST(kasan_quarantine_is_bounded_in_areas)
+{
+	unsigned int i;
+
+	world_boot(&(struct world){ .nr_cpus = NR_CPUS_HERE });
+	for (i = 0; i < 3000; i++) {
+		EXPECT(model_alloc(&objects[0], 1, 1, false, GFP_KERNEL, CTX_TASK));
+		model_free(&objects[0], CTX_TASK);
+		EXPECT(nr_held() <= 1024);
+	}
+	EXPECT(pcpu_kasan_held_bytes(&pcpu_main) < 64 << 10);
+	world_shutdown();
+	EXPECT_EQ(nr_held(), 0);
+}
+
 /* As many as fit: what waits must not make the last request fail. */
 TEST(kasan_quarantine_yields)
 {
@@ -332,14 +348,34 @@ TEST(kasan_report_survives_missing_rows)
 	world_shutdown();
 }
 
+/* Objects of the first chunk are free of charge: leave no room there. */
+static unsigned int fill_first_chunk(void)
+{
+	size_t size = 4000;
+	unsigned int n = 0;
+
+	while (size) {
+		EXPECT(n < MAX_OBJECTS);
+		EXPECT(model_alloc(&objects[n], size, 8, false, GFP_KERNEL, CTX_TASK));
+		if (pcpu_first_has(&pcpu_main, (unsigned long)__pcpu_ptr_to_addr(objects[n].ptr))) {
+			n++;
+			continue;
+		}
+		model_free(&objects[n], CTX_TASK);
+		size /= 8;
+	}
+	return n;
+}
+
 TEST(kasan_overwritten_record_is_told)
 {
 	static const unsigned int sizes[] = { 40, 8, 6, 201, 64 };
 	struct object a, b;
-	unsigned int i;
+	unsigned int i, nr;
 
-	world_boot(&(struct world){ .nr_cpus = NR_CPUS_HERE });
-	EXPECT(model_alloc(&b, 32 << 10, 8, false, GFP_KERNEL_ACCOUNT, CTX_TASK));
+	world_boot(&(struct world){ .nr_cpus = NR_CPUS_HERE, .nolock = true });
+	nr = fill_first_chunk();
+	EXPECT(model_alloc(&b, 4 << 10, 8, false, GFP_KERNEL_ACCOUNT, CTX_TASK));
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		/* Just past it no harm is done. */
 		EXPECT(model_alloc(&a, sizes[i], 8, false, GFP_KERNEL_ACCOUNT, CTX_TASK));
@@ -353,7 +389,19 @@ TEST(kasan_overwritten_record_is_told)
 		/* And still with the charge that was made. */
 		model_free(&a, CTX_TASK);
 		EXPECT(sim_expected());
+		EXPECT_EQ(test_objcg.charged_bytes, pcpu_full_size_bytes(4 << 10));
+
+		/* So by who completes it, if it is freed in any context. */
+		EXPECT(model_alloc(&a, sizes[i], 8, false, GFP_KERNEL_ACCOUNT, CTX_TASK));
+		memset(per_cpu_ptr((u8 *)a.ptr, pcpu_main.geo.low_cpu) + sizes[i], 0x5a, 24);
+		sim_expect_warnings(1);
+		model_free_nolock(&a, CTX_NMI);
+		EXPECT(sim_expected());
+		sim_run_all_work(100);
+		EXPECT_EQ(test_objcg.charged_bytes, pcpu_full_size_bytes(4 << 10));
 	}
 	model_free(&b, CTX_TASK);
+	while (nr)
+		model_free(&objects[--nr], CTX_TASK);
 	world_shutdown();
 }
