@@ -326,7 +326,7 @@ TEST(bulk_nowait_until_full)
 {
 	unsigned int ctx, nr;
 
-	for (ctx = CTX_IRQS_OFF; ctx <= CTX_HARDIRQ; ctx++) {
+	for (ctx = CTX_SOFTIRQ; ctx <= CTX_HARDIRQ; ctx++) {
 		world_boot(&small);
 		sim_run_all_work(100);
 		sim.page_limit = sim.nr_pages + 200;

@@ -32,7 +32,7 @@ static void burst_in_world(const struct world *world)
 
 	world_boot(world);
 	sim_run_all_work(100);
-	for (ctx = CTX_IRQS_OFF; ctx <= CTX_HARDIRQ; ctx++) {
+	for (ctx = CTX_SOFTIRQ; ctx <= CTX_HARDIRQ; ctx++) {
 		EXPECT_EQ(burst(16000, 64, GFP_NOWAIT, ctx), 16000);
 		world_check();
 		free_n(16000);

@@ -12,8 +12,8 @@
 
 #define MAX_OBJECTS	6000
 #define NR_CPUS_HERE	(IS_ENABLED(CONFIG_SMP) ? 3 : 1)
-/* Contexts of ordinary calls, CTX_HARDIRQ the last of them. */
-#define CTX_CALLS	(CTX_NR - IS_ENABLED(CONFIG_PREEMPT_RT))
+/* Contexts of ordinary calls. */
+#define CTX_CALLS	(IS_ENABLED(CONFIG_PREEMPT_RT) ? CTX_IRQS_OFF : CTX_NR)
 
 static const struct world near_world = { .nr_cpus = NR_CPUS_HERE, .cache = true, .nolock = true };
 

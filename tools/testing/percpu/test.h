@@ -78,8 +78,9 @@ enum ctx {
 	CTX_TASK,
 	CTX_NOFS_SCOPE,
 	CTX_NOIO_SCOPE,
-	CTX_IRQS_OFF,
 	CTX_SOFTIRQ,
+	/* From here on PREEMPT_RT allows no ordinary calls. */
+	CTX_IRQS_OFF,
 	CTX_HARDIRQ,
 	CTX_NR,
 	/* From here on only the calls for any context are allowed. */

@@ -284,8 +284,12 @@ bool shim_spin_is_held(const spinlock_t *lock);
 #define spin_unlock(lock)	shim_spin_unlock(lock)
 #define SHIM_LOCK_NEEDS_IRQS_OFF()					\
 	SHIM_ASSERT(irqs_disabled(), "spin_lock() with interrupts enabled")
+/* There a spinlock_t may sleep, and its release may wake a task, which takes more locks. */
+#define shim_assert_rt()						\
+	SHIM_ASSERT(!IS_ENABLED(CONFIG_PREEMPT_RT) || !irqs_disabled(),	\
+		    "a spinlock_t on PREEMPT_RT, with interrupts disabled")
 #define spin_lock_irqsave(lock, flags)					\
-	do { local_irq_save(flags); shim_spin_lock(lock); } while (0)
+	do { shim_assert_rt(); local_irq_save(flags); shim_spin_lock(lock); } while (0)
 #define spin_unlock_irqrestore(lock, flags)				\
 	do { shim_spin_unlock(lock); local_irq_restore(flags); } while (0)
 #define spin_lock_irq(lock)						\
@@ -298,6 +302,7 @@ bool shim_spin_is_held(const spinlock_t *lock);
 	do { shim_spin_unlock(lock); local_irq_enable(); } while (0)
 #define spin_trylock_irqsave(lock, flags)				\
 ({									\
+	shim_assert_rt();						\
 	local_irq_save(flags);						\
 	bool __got = shim_spin_trylock(lock);				\
 	if (!__got)							\
