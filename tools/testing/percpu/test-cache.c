@@ -1605,15 +1605,45 @@ TEST(cache_moves_add_few_rows)
 TEST(cache_moves_leave_the_reserve)
 {
 	unsigned int nr_cpus = IS_ENABLED(CONFIG_SMP) ? 8 : 1, nr = make_holes(nr_cpus, 64);
-	struct object page;
+	struct object pages[64];
+	unsigned int n = 0, nr_left;
 
 	EXPECT(pcpu_main.nr_empty_rows >= 4);
 	sim.fail_kinds = SIM_ALL;
 	sim.fail_permille = 1000;
+	/* As long as more than half of it is left some are begun, then none. */
+	for (nr_left = pcpu_main.reserve_rows / 2; pcpu_main.nr_empty_rows > nr_left; n++)
+		EXPECT(model_alloc(&pages[n], PAGE_SIZE, PAGE_SIZE, false, GFP_NOWAIT,
+				   CTX_HARDIRQ));
 	replace_some(nr_cpus);
-	EXPECT(model_alloc(&page, PAGE_SIZE, PAGE_SIZE, false, GFP_NOWAIT, CTX_HARDIRQ));
+	EXPECT_EQ(pcpu_main.nr_empty_rows, nr_left);
 	sim.fail_permille = 0;
-	model_free(&page, CTX_TASK);
+	while (n)
+		model_free(&pages[--n], CTX_TASK);
+	free_objects(nr);
+}
+
+/* No row is begun for a refill of tiny areas while others have places, though apart. */
+TEST(cache_refills_of_tiny_begin_no_row)
+{
+	unsigned int nr = make_holes(1, 8), max_bytes = pcpu_main.cache_max_bytes, n, nr_rows;
+
+	if (!IS_ENABLED(CONFIG_SMP))
+		test_skip("one CPU shares lines with nobody");
+	nr_rows = pcpu_main.nr_empty_rows;
+	for (n = 0; n < nr / 2; n += 4)
+		EXPECT(model_alloc(&objects[n], 8, 8, false, GFP_KERNEL, CTX_TASK));
+	EXPECT_EQ(pcpu_main.nr_empty_rows, nr_rows);
+
+	/* Nor if there were more of late. */
+	pcpu_main.cache_max_bytes = 0;
+	for (n = 2; n < nr; n += 4)
+		model_free(&objects[n], CTX_TASK);
+	pcpu_main.cache_max_bytes = max_bytes;
+	nr_rows = pcpu_main.nr_empty_rows;
+	for (n = 2; n < nr / 2; n += 4)
+		EXPECT(model_alloc(&objects[n], 8, 8, false, GFP_KERNEL, CTX_TASK));
+	EXPECT_EQ(pcpu_main.nr_empty_rows, nr_rows);
 	free_objects(nr);
 }
 
@@ -1696,6 +1726,9 @@ TEST(cache_slow_growth_of_tiny)
 		EXPECT(model_alloc(&objects[n], 4, 4, false, GFP_KERNEL, CTX_TASK));
 		sim_run_all_work(100);
 	}
+	/* The first chunk begins inside of a row.  None was begun while another had room. */
+	EXPECT(pcpu_main.nr_rows_in[PCPU_ROW_PRESENT] + pcpu_main.first->nr_rows -
+	       pcpu_main.nr_empty_rows <= DIV_ROUND_UP(nr * 4, PAGE_SIZE) + 1);
 	EXPECT(pcpu_main.nr_rows_in[PCPU_ROW_PRESENT] <= nr * 4 / PAGE_SIZE + 5);
 	free_objects(nr);
 }

@@ -311,6 +311,50 @@ TEST(rows_join_their_neighbours)
 #endif
 
 /*
+ * Rows whose one run is too badly aligned hide the one where it is not from the first
+ * search, but not from the one before a request fails:
+ *
+ *   |#####..####|#####..####| ... |####..#####|
+ *         misaligned                aligned
+ */
+TEST(misaligned_rows_hide_no_aligned_one)
+{
+	unsigned int n, nr_holes = 0;
+	void *hole = NULL;
+
+	if (PAGE_SIZE > SZ_4K)
+		test_skip("a row has room for too many");
+	world_boot(&(struct world){ .nr_cpus = IS_ENABLED(CONFIG_SMP) ? 2 : 1 });
+	sim_run_all_work(100);
+	for (n = 0; n < 4000; n++)
+		EXPECT(model_alloc(&objects[n], 32, 32, false, GFP_KERNEL, CTX_TASK));
+	/* Fill up what is present, so that nothing else will do. */
+	sim.fail_kinds = SIM_ALL;
+	sim.fail_permille = 1000;
+	while (model_alloc(&objects[n], 32, 32, false, GFP_NOWAIT, CTX_TASK))
+		EXPECT(++n < MAX_OBJECTS);
+	while (n-- > 1 && nr_holes < 20) {
+		unsigned long addr = (unsigned long)__pcpu_ptr_to_addr(objects[n].ptr);
+
+		if (objects[n].ptr != objects[n - 1].ptr + 32 ||
+		    addr % PAGE_SIZE != PAGE_SIZE / 2 + (nr_holes ? 0 : 32))
+			continue;
+		if (!nr_holes++)
+			hole = objects[n - 1].ptr;
+		model_free(&objects[n], CTX_TASK);
+		model_free(&objects[--n], CTX_TASK);
+	}
+	EXPECT_EQ(nr_holes, 20);
+	EXPECT(model_alloc(&objects[MAX_OBJECTS - 1], 64, 64, false, GFP_NOWAIT, CTX_TASK));
+	EXPECT(objects[MAX_OBJECTS - 1].ptr == hole);
+	sim.fail_permille = 0;
+	for (n = 0; n < MAX_OBJECTS; n++)
+		if (objects[n].ptr)
+			model_free(&objects[n], CTX_TASK);
+	world_shutdown();
+}
+
+/*
  * Where nothing is reserved, what asks for that is served as all others are: 32-bit x86 and
  * 64-bit powerpc have their modules' variables so.  No row is begun while another has room.
  */
