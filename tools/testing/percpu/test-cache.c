@@ -437,6 +437,43 @@ TEST(cache_neighbours_move_apart)
 	}
 }
 
+static unsigned long line_of_entry(unsigned int cpu, unsigned int i)
+{
+	return pcpu_bin_in(&per_cpu(pcpu_caches, cpu), 16)->entry[i] / (4 * PCPU_LINE_SLOTS);
+}
+
+/* What two CPUs take ahead, one after the other, is whole lines of lengths. */
+TEST(cache_refills_take_whole_lines)
+{
+	unsigned int max_bytes, nr = 200, i, j;
+
+	if (!IS_ENABLED(CONFIG_SMP))
+		test_skip("there is one CPU");
+	boot_with_cache(2);
+	max_bytes = pcpu_main.cache_max_bytes;
+	pcpu_main.cache_max_bytes = 0;
+	for (i = 0; i < nr; i++)
+		EXPECT(model_alloc(&objects[i], 64, 4, false, GFP_KERNEL, CTX_TASK));
+	while (i)
+		model_free(&objects[--i], CTX_TASK);
+	pcpu_main.cache_max_bytes = max_bytes;
+	/* So that what is free does not begin with a line; the fourth that each misses is refilled. */
+	EXPECT(model_alloc(&objects[8], 128, 4, false, GFP_KERNEL, CTX_TASK));
+	for (; i < 8; i++) {
+		current->cpu = i % 2;
+		EXPECT(model_alloc(&objects[i], 64, 4, false, GFP_KERNEL, CTX_TASK));
+	}
+	EXPECT_EQ(held(), 2 * 15);
+	for (i = 0; i < 15; i++)
+		for (j = 0; j < 15; j++)
+			EXPECT(line_of_entry(0, i) != line_of_entry(1, j));
+	for (i = 0; i <= 8; i++)
+		model_free(&objects[i], CTX_TASK);
+	current->cpu = 0;
+	expect_idle();
+	world_shutdown();
+}
+
 /* Does a CPU's bin, after it was idle, refuse what it is given? */
 static bool moves_again(unsigned int n)
 {
@@ -1630,6 +1667,10 @@ TEST(cache_refills_of_tiny_begin_no_row)
 
 	if (!IS_ENABLED(CONFIG_SMP))
 		test_skip("one CPU shares lines with nobody");
+	/* From here on they grow. */
+	sim_advance(HZ);
+	pcpu_balance_pass(&pcpu_main);
+	EXPECT_EQ(pcpu_areas_ahead(&pcpu_main), 0);
 	nr_rows = pcpu_main.nr_empty_rows;
 	for (n = 0; n < nr / 2; n += 4)
 		EXPECT(model_alloc(&objects[n], 8, 8, false, GFP_KERNEL, CTX_TASK));
