@@ -311,6 +311,40 @@ TEST(balance_shrinker)
 	world_shutdown();
 }
 
+/* At once, whatever it was: what requests that cannot sleep used before, and what is at hand. */
+TEST(balance_shrinker_takes_all)
+{
+	struct shrink_control sc = { .gfp_mask = GFP_KERNEL, .nr_to_scan = 128 };
+	unsigned int i;
+
+	world_boot(&(struct world){ .nr_cpus = nr_cpus, .cache = true });
+	sim_run_all_work(MAX_PASSES);
+	if (pcpu_main.backend->rows_fixed)
+		test_skip("chunks come with their pages");
+	for (i = 0; i < 40; i++)
+		if (!model_alloc(&objects[i], PAGE_SIZE, 8, false, GFP_NOWAIT, CTX_IRQS_OFF))
+			break;
+	sim_run_due_work();
+	EXPECT(pcpu_main.reserve_rows > 4);
+	sim_shrinker()->scan_objects(sim_shrinker(), &sc);
+	EXPECT_EQ(sim_run_due_work(), 1);
+	EXPECT_EQ(pcpu_main.reserve_rows, 4);
+	EXPECT(pcpu_main.nr_empty_rows <= 4 + pcpu_main.first->nr_rows);
+	while (i)
+		model_free(&objects[--i], CTX_TASK);
+	sim_run_all_work(MAX_PASSES);
+
+	/* Nothing else is to be given back. */
+	EXPECT(model_alloc(&objects[0], 64, 8, false, GFP_KERNEL, CTX_TASK));
+	model_free(&objects[0], CTX_TASK);
+	EXPECT_EQ(pcpu_cache_count(&pcpu_main).nr_held, 1);
+	sim_shrinker()->scan_objects(sim_shrinker(), &sc);
+	EXPECT_EQ(sim_run_due_work(), 1);
+	EXPECT_EQ(pcpu_cache_count(&pcpu_main).nr_held, 0);
+	EXPECT_EQ(pcpu_cache_held_bytes(&pcpu_main), 0);
+	world_shutdown();
+}
+
 /* What is kept ahead of need is bounded by memory and by address space. */
 TEST(balance_bounds)
 {
