@@ -233,6 +233,26 @@ TEST(nolock_low_rows_are_made_in_time)
 	shutdown();
 }
 
+/* What is missed in any context counts for the reserve. */
+TEST(nolock_misses_raise_the_reserve)
+{
+	unsigned int nr = 0, nr_rows, i;
+
+	boot();
+	while (model_alloc_nolock(&objects[nr], 4096, 8, 0, CTX_TASK))
+		nr++;
+	nr_rows = pcpu_main.nonblock_rows;
+	for (i = 0; i < 10; i++) {
+		sim_run_irq_work();
+		EXPECT(!model_alloc_nolock(&objects[nr], 4096, 8, 0, CTX_TASK));
+	}
+	EXPECT(pcpu_main.nonblock_rows >= nr_rows + 10);
+	while (nr)
+		model_free_nolock(&objects[--nr], CTX_TASK);
+	settle();
+	shutdown();
+}
+
 /* Where others have the whole budget, and use it, that passes. */
 TEST(nolock_gets_its_part_of_the_budget)
 {
