@@ -457,7 +457,7 @@ TEST(cache_refills_take_whole_lines)
 	while (i)
 		model_free(&objects[--i], CTX_TASK);
 	pcpu_main.cache_max_bytes = max_bytes;
-	/* So that what is free does not begin with a line; the fourth that each misses is refilled. */
+	/* So that what is free begins inside of a line; the fourth that each misses is refilled. */
 	EXPECT(model_alloc(&objects[8], 128, 4, false, GFP_KERNEL, CTX_TASK));
 	for (; i < 8; i++) {
 		current->cpu = i % 2;
@@ -470,6 +470,33 @@ TEST(cache_refills_take_whole_lines)
 	for (i = 0; i <= 8; i++)
 		model_free(&objects[i], CTX_TASK);
 	current->cpu = 0;
+	expect_idle();
+	world_shutdown();
+}
+
+/* What another CPU has at hand serves a request that may sleep, before that fails. */
+TEST(cache_of_others_is_drained_before_failure)
+{
+	unsigned int nr = 0;
+
+	if (!IS_ENABLED(CONFIG_SMP))
+		test_skip("there is one CPU");
+	boot_with_cache(2);
+	sim.fail_kinds = SIM_ALL;
+	sim.fail_permille = 1000;
+	while (model_alloc(&objects[nr], 2000, 4, false, GFP_KERNEL | __GFP_NOWARN, CTX_TASK))
+		nr++;
+	current->cpu = 1;
+	model_free(&objects[--nr], CTX_TASK);
+	EXPECT_EQ(held(), 1);
+	current->cpu = 0;
+	EXPECT(!model_alloc(&objects[nr], 1996, 4, false, GFP_NOWAIT | __GFP_NOWARN, CTX_TASK));
+	EXPECT_EQ(held(), 1);
+	EXPECT(model_alloc(&objects[nr], 1996, 4, false, GFP_KERNEL | __GFP_NOWARN, CTX_TASK));
+	sim.fail_permille = 0;
+	do
+		model_free(&objects[nr], CTX_TASK);
+	while (nr--);
 	expect_idle();
 	world_shutdown();
 }
@@ -1663,10 +1690,14 @@ TEST(cache_moves_leave_the_reserve)
 /* No row is begun for a refill of tiny areas while others have places, though apart. */
 TEST(cache_refills_of_tiny_begin_no_row)
 {
-	unsigned int nr = make_holes(1, 8), max_bytes = pcpu_main.cache_max_bytes, n, nr_rows;
+	unsigned int nr, max_bytes, n, nr_rows;
 
 	if (!IS_ENABLED(CONFIG_SMP))
 		test_skip("one CPU shares lines with nobody");
+	if (PAGE_SIZE > SZ_4K)
+		test_skip("a row has room for too many");
+	nr = make_holes(1, 8);
+	max_bytes = pcpu_main.cache_max_bytes;
 	/* From here on they grow. */
 	sim_advance(HZ);
 	pcpu_balance_pass(&pcpu_main);
