@@ -4,7 +4,7 @@
 #
 #   dev/test.sh [PART]...      parts: apply series tools sim vmalloc vparts kunit
 #                              races (all of these without PART); on demand: load,
-#                              pressure, model, sim-be64, gdb, kunit-full (every machine
+#                              pressure, boots, model, sim-be64, gdb, kunit-full (every machine
 #                              and checker), and races-long, an hour or RACES_SECONDS of
 #                              races
 #   dev/test.sh full           all, with what else is run on demand only; the last is
@@ -29,6 +29,7 @@ run_part() {
 	kunit)	dev/packages.sh source && linux && dev/kunit.sh test ;;
 	kunit-full) dev/packages.sh source && linux && dev/kunit.sh full ;;
 	gdb)	dev/gdb.sh ;;
+	boots)	dev/boots.sh ;;
 	load)	dev/run.sh load ;;
 	pressure)	dev/run.sh pressure ;;
 	races)	dev/run.sh races 60 ;;
@@ -39,7 +40,7 @@ run_part() {
 linux() { dev/get-linux.sh ${KERNEL:+"$KERNEL"}; }
 
 basic='apply series tools sim vmalloc vparts kunit races'
-full='apply series tools sim vmalloc vparts sim-be64 model gdb load pressure races races-long kunit-full'
+full='apply series tools sim vmalloc vparts sim-be64 model gdb boots load pressure races races-long kunit-full'
 # shellcheck disable=SC2086
 case $* in
 '')	set -- $basic ;;
