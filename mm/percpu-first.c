@@ -887,7 +887,7 @@ int __init pcpu_page_first_chunk(size_t reserved_size, pcpu_fc_cpu_to_node_fn_t 
 	if (err)
 		goto out;
 
-	area.flags = VM_ALLOC;
+	area.flags = VM_ALLOC | VM_NO_GUARD;
 	area.size = num_possible_cpus() * ai->unit_size;
 	vm_area_register_early(&area, PAGE_SIZE);
 	for (unit = 0; unit < num_possible_cpus(); unit++)

@@ -157,6 +157,7 @@ bool slab_is_available(void);
 
 #define VM_ALLOC		0x02
 #define VM_MAP			0x04
+#define VM_NO_GUARD		0x40
 
 struct vm_struct {
 	void *addr;

@@ -490,6 +490,8 @@ void free_vm_area(struct vm_struct *area)
 
 void vm_area_register_early(struct vm_struct *vm, size_t align)
 {
+	/* Or its readers leave out the last page. */
+	BUG_ON(!(vm->flags & VM_NO_GUARD));
 	vm->addr = (void *)shim_space_take(vm->size, align);
 }
 
