@@ -768,13 +768,18 @@ static void recorder_stop(struct kunit *test)
 	KUNIT_EXPECT_GT(test, recorder.nr_pages + recorder.nr_objects, 0);
 }
 
-/* Addresses that nobody has used; page tables are missing where 64 bits are. */
+/*
+ * Addresses that nobody has used; page tables are missing where 64 bits are.  Elsewhere
+ * there are few, and who cannot sleep gets none that wait for a purge.
+ */
 static unsigned long fresh_window(void)
 {
 	static unsigned long next;
 
-	if (!IS_ENABLED(CONFIG_64BIT))
+	if (!IS_ENABLED(CONFIG_64BIT)) {
+		vm_unmap_aliases();
 		return VMALLOC_START;
+	}
 	if (!next)
 		next = ALIGN(VMALLOC_START + (VMALLOC_END - VMALLOC_START) / 2, SZ_1G);
 	next += SZ_1G;
