@@ -264,7 +264,9 @@ static bool party_add(struct party *party)
 {
 	if (party->nr >= max_objects() || fatal_signal_pending(current))
 		return false;
-	party->ptrs[party->nr] = __alloc_percpu_gfp(PAGE_SIZE, PAGE_SIZE, party->gfp);
+	/* Without page tables a chunk is a block of pages, and that there is none is no news. */
+	party->ptrs[party->nr] = __alloc_percpu_gfp(PAGE_SIZE, PAGE_SIZE,
+						    party->gfp | __GFP_NOWARN);
 	if (!party->ptrs[party->nr])
 		return false;
 	party->nr++;
