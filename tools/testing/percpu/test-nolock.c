@@ -487,8 +487,8 @@ TEST(nolock_unsuited)
 	shutdown();
 }
 
-/* Before the worker exists, frees wait for it. */
-TEST(nolock_early)
+/* An object before there is a worker. */
+static void boot_early(void)
 {
 	struct world world = near_world;
 
@@ -496,6 +496,12 @@ TEST(nolock_early)
 	world.cache = false;
 	world_boot(&world);
 	EXPECT(model_alloc_nolock(&objects[0], 64, 8, 0, CTX_TASK));
+}
+
+/* Before the worker exists, frees wait for it. */
+TEST(nolock_early)
+{
+	boot_early();
 	model_free_nolock(&objects[0], CTX_IRQS_OFF);
 	world_check();
 	EXPECT(!llist_empty(&pcpu_main.pending));
@@ -507,12 +513,7 @@ TEST(nolock_early)
 /* Nor is one forgotten that came when the worker had run, and no irq_work could be called. */
 TEST(nolock_early_and_nobody_called)
 {
-	struct world world = near_world;
-
-	world.no_worker = true;
-	world.cache = false;
-	world_boot(&world);
-	EXPECT(model_alloc_nolock(&objects[0], 64, 8, 0, CTX_TASK));
+	boot_early();
 	pcpu_balance_set_bounds(&pcpu_main, totalram_pages());
 	pcpu_balance_enable(&pcpu_main);
 	sim_run_all_work(100);

@@ -186,11 +186,23 @@ TEST(stats_pending_frees)
 	world_shutdown();
 }
 
+/* Objects until nothing is left; how many.  No backing can be had from here on. */
+static unsigned int take_all(size_t size)
+{
+	unsigned int n = 0;
+
+	sim.fail_kinds = SIM_ALL;
+	sim.fail_permille = 1000;
+	while (model_alloc(&objects[n], size, 4, false, GFP_NOWAIT | __GFP_NOWARN, CTX_TASK))
+		n++;
+	return n;
+}
+
 /* A batch counts as so many requests, and as none if it fails. */
 TEST(stats_of_batches)
 {
 	void __percpu *ptrs[16];
-	unsigned int n = 0;
+	unsigned int n;
 	u64 nr_hits;
 
 	boot_with_cache(0);
@@ -204,10 +216,7 @@ TEST(stats_of_batches)
 	EXPECT_EQ(sizes_value("allocs", 512), nr_hits + 8 + 16);
 	free_percpu_bulk(16, ptrs);
 
-	sim.fail_kinds = SIM_ALL;
-	sim.fail_permille = 1000;
-	while (model_alloc(&objects[n], 2000, 4, false, GFP_NOWAIT | __GFP_NOWARN, CTX_TASK))
-		n++;
+	n = take_all(2000);
 	EXPECT(n > 2);
 	n -= 2;
 	free_some(n, n + 2);
@@ -226,13 +235,10 @@ TEST(stats_of_batches)
 TEST(stats_of_batches_that_fail_late)
 {
 	void __percpu *ptrs[16];
-	unsigned int n = 0;
+	unsigned int n;
 
 	boot_with_cache(0);
-	sim.fail_kinds = SIM_ALL;
-	sim.fail_permille = 1000;
-	while (model_alloc(&objects[n], 3000, 4, false, GFP_NOWAIT | __GFP_NOWARN, CTX_TASK))
-		n++;
+	n = take_all(3000);
 	EXPECT(n > 3);
 	n -= 3;
 	free_some(n, n + 3);
