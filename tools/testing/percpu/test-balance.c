@@ -283,6 +283,33 @@ TEST(balance_without_memory)
 	world_shutdown();
 }
 
+/* The longer memory is refused, the less often the worker asks for it. */
+TEST(balance_backs_off_ever_longer)
+{
+	unsigned int i, nr = 0, nr_tries = 0;
+	unsigned long asked;
+
+	world_boot(&(struct world){ .nr_cpus = nr_cpus });
+	sim_run_all_work(100);
+	sim.fail_permille = 1000;
+	for (i = 0; i < 600; i++) {
+		/* So large that spare chunks serve few of them: the others call the worker. */
+		nr += model_alloc(&objects[nr], pcpu_main.geo.unit_bytes, 8, false, GFP_NOWAIT,
+				  CTX_HARDIRQ);
+		asked = sim.nr_failed;
+		sim_run_due_work();
+		nr_tries += sim.nr_failed > asked;
+		sim_advance(HZ);
+	}
+	/* 0.1 s, doubled up to 60 s: 10 times in the first 102 s, and 8 times in the others. */
+	SHIM_ASSERT(nr_tries >= 10 && nr_tries <= 20, "%u tries in 600 s", nr_tries);
+	sim.fail_permille = 0;
+	while (nr)
+		model_free(&objects[--nr], CTX_TASK);
+	sim_run_all_work(MAX_PASSES);
+	world_shutdown();
+}
+
 /* Under pressure the shrinker has the worker give back what it can. */
 TEST(balance_shrinker)
 {
