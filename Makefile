@@ -13,7 +13,7 @@ export KERNEL TREE OUT RACES_SECONDS
 MAKEOVERRIDES =
 unexport MAKEFLAGS MFLAGS
 
-.PHONY: help run pressure races test test-full test-sim test-kunit test-apply test-series apply unapply \
+.PHONY: help run pressure races locks test test-full test-sim test-kunit test-apply test-series apply unapply \
 	series check-series bench check gdb clean
 
 help: ## list the commands
@@ -29,6 +29,9 @@ pressure: ## the same with little memory, taken until nothing is left
 
 races: ## the same with everything at once: hotplug, shrinkers, modules... (SECONDS=60 SEED=N)
 	@dev/run.sh races "$(SECONDS)" "$(SEED)"
+
+locks: ## how long two CPUs wait for each other's locks, stock and ours
+	@dev/locks.sh
 
 test: ## run all tests; ends in "N passed, N failed"
 	@dev/test.sh

@@ -8,6 +8,7 @@
 #                                       take percpu memory until nothing is left
 #   dev/run.sh races [SECONDS] [SEED]   churn, hotplug, shrinkers, modules, readers
 #                                       at once, and look at every byte
+#   dev/run.sh locks                    count who waits for whom (see dev/locks.sh)
 #
 # The scenarios are dev/run/load and so on. Ends with 0 only if every check held; the
 # last line is "N passed, N failed". SEED is printed, and the same one has every actor
@@ -22,6 +23,7 @@ shell=${RUN_SHELL:-}
 scenario=${1:-load} seed=${3:-$(date +%s)}
 limit=1800	# seconds for the guest; some 100 on an idle machine without KVM
 memory=512	# MiB
+cpus=4
 die() { echo "run: $*" >&2; exit 1; }
 
 case $kind in
@@ -46,7 +48,8 @@ races)	build=stress seconds=${2:-60}
 	case $seconds in *[!0-9]*) die "'$seconds' is no number of seconds" ;; esac
 	limit=$((limit + seconds))
 	arguments="loglevel=4 seconds=$seconds seed=$seed" ;;
-*)	die "there is no '$scenario'; there are load, pressure and races" ;;
+locks)	build=locks cpus=2 arguments= ;;
+*)	die "there is no '$scenario'; there are load, pressure, races and locks" ;;
 esac
 out=build/out/$build$suffix log=build/out/$build$suffix/$scenario.log
 [ -z "$shell" ] || [ -t 0 ] || die "a shell in the guest needs a terminal here"
@@ -85,11 +88,11 @@ find $out -path $root -prune -o -name '*.ko' -exec cp {} $root/modules/ \;
 # boot SECONDS ACCELERATION CPU LOG ARGUMENTS: the serial console is our terminal
 boot() {
 	timeout --foreground "$1" qemu-system-x86_64 -accel "$2" -cpu "$3" \
-		-smp 4,sockets=4 -m $memory -no-reboot -display none -vga none -nic none \
+		-smp $cpus,sockets=$cpus -m $memory -no-reboot -display none -vga none -nic none \
 		-chardev "stdio,id=console,logfile=$4,$chardev" \
 		-serial chardev:console -mon chardev=console,mode=readline \
 		-kernel $kernel -initrd $out/initramfs.gz \
-		-append "console=ttyS0 loglevel=5 panic=-1 numa=fake=2 tsc=reliable $5 $arguments"
+		-append "console=ttyS0 loglevel=5 panic=-1 numa=fake=2 tsc=reliable smp=$cpus tree=$kind $5 $arguments"
 }
 chardev=mux=on,signal=on
 
