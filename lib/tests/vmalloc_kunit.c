@@ -166,7 +166,7 @@ static void size_zero_and_too_much(struct kunit *test)
 /* __GFP_NOWARN is silence, whatever else a mask says: no stack in the log either. */
 static void nowarn_is_silent(struct kunit *test)
 {
-	static const gfp_t odd_bits[] = { __GFP_HIGHMEM, __GFP_DMA32 };
+	static const gfp_t odd_bits[] = { __GFP_HIGHMEM, __GFP_DMA32, __GFP_MOVABLE };
 	/* In a slab, in pages of a high order, and more than kmalloc() has. */
 	static const unsigned long bytes[] = {
 		100, 5 * PAGE_SIZE, KMALLOC_MAX_SIZE + PAGE_SIZE,
@@ -873,6 +873,25 @@ static void mask_kvmalloc_attempt(struct kunit *test)
 	kvfree(p);
 }
 
+/* Nobody can move it: such pages would keep memory from being taken away, or compacted. */
+static void kvmalloc_is_not_movable(struct kunit *test)
+{
+	static const struct mask_case mask = {
+		"movable", GFP_KERNEL | __GFP_NOWARN | __GFP_MOVABLE, __GFP_MOVABLE, no_scope
+	};
+	static const unsigned long bytes[] = { ATTEMPT_BYTES, KMALLOC_MAX_SIZE + PAGE_SIZE };
+	unsigned int i;
+	void *p;
+
+	for (i = 0; i < ARRAY_SIZE(bytes); i++) {
+		recorder_start(&mask);
+		p = kvmalloc(bytes[i], mask.gfp);
+		recorder_stop(test);
+		KUNIT_EXPECT_NOT_NULL(test, p);
+		kvfree(p);
+	}
+}
+
 /* The attempt fails: vmalloc() does it, under the same mask. */
 static void kvmalloc_falls_back(struct kunit *test)
 {
@@ -1151,6 +1170,7 @@ static struct kunit_case vmalloc_cases[] = {
 	KUNIT_CASE_PARAM(mask_vmalloc, mask_gen_params),
 	KUNIT_CASE_PARAM(mask_kvmalloc, mask_gen_params),
 	KUNIT_CASE_PARAM(mask_kvmalloc_attempt, mask_gen_params),
+	KUNIT_CASE(kvmalloc_is_not_movable),
 	KUNIT_CASE(kvmalloc_falls_back),
 	KUNIT_CASE_PARAM(mask_in_scope, scope_gen_params),
 #endif
