@@ -165,20 +165,26 @@ static void pcpu_vm_destroy(struct pcpu_allocator *pa, struct pcpu_chunk *chunk)
 static int pcpu_vm_map_row(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,
 			   unsigned int row, struct list_head *pages)
 {
-	unsigned int cpu;
+	unsigned int cpu, flags = 0;
+	int err = 0;
+
+	/* The page tables of the shadow take no mask. */
+	if (IS_ENABLED(CONFIG_KMSAN))
+		flags = memalloc_noio_save();
 
 	for_each_cpu(cpu, pa->geo.cpus) {
 		unsigned long addr = pcpu_chunk_addr(pa, chunk, cpu, row * PAGE_SIZE);
 		struct page *page = list_first_entry(pages, struct page, lru);
-		int err;
 
 		list_del(&page->lru);
 		err = vmap_pages_range_noflush(addr, addr + PAGE_SIZE, PAGE_KERNEL, &page,
 					       PAGE_SHIFT, PCPU_VM_MAP_GFP);
 		if (err)
-			return err;
+			break;
 	}
-	return 0;
+	if (IS_ENABLED(CONFIG_KMSAN))
+		memalloc_flags_restore(flags);
+	return err;
 }
 
 static void pcpu_vm_map_flush(struct pcpu_allocator *pa, struct pcpu_chunk *chunk,

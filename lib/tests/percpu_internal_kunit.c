@@ -731,6 +731,9 @@ static bool gfp_is_good(const struct gfp_watch *watch, gfp_t gfp, gfp_t may_add,
 {
 	bool noreclaim = current->flags & PF_MEMALLOC;
 
+	/* KMSAN's shadow of rows: whatever is asked, but neither IO nor file systems. */
+	if (IS_ENABLED(CONFIG_KMSAN) && (gfp & __GFP_ZERO) && !(gfp & (__GFP_IO | __GFP_FS)))
+		return true;
 	if (gfp_effective(gfp) & ~watch->backing)
 		return false;
 	if (noreclaim && watch->tables == PCPU_TABLES_TRIED)

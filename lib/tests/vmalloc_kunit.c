@@ -649,9 +649,13 @@ static bool is_bad(gfp_t gfp)
 	 * it may take some of GFP_KERNEL away.
 	 */
 	if (current->flags & PF_MEMALLOC) {
+		const gfp_t unscoped = gfp | __GFP_IO | __GFP_FS;
+		const bool table = (unscoped & OWN_BITS) == GFP_KERNEL;
+
 		recorder.nr_reserve++;
-		gfp |= __GFP_IO | __GFP_FS;
-		return !recorder.may_use_reserve || (gfp & OWN_BITS) != GFP_KERNEL;
+		/* KMSAN has arrays of shadow pages there, too, with the caller's mask. */
+		if (table || !IS_ENABLED(CONFIG_KMSAN))
+			return !recorder.may_use_reserve || !table;
 	}
 	if (gfp & recorder.forbidden)
 		return true;
