@@ -300,6 +300,11 @@ machine_run() {
 		result "$name" 0 1 0 'not built'
 		return
 	fi
+	case " $arguments " in
+	*' build_only '*)
+		result "$name" 1 0 0 'built'
+		return ;;
+	esac
 	shift 7
 	qemu=$*
 	set --
