@@ -51,6 +51,7 @@ races)	build=stress seconds=${2:-60}
 locks)	build=locks cpus=2 arguments= ;;
 *)	die "there is no '$scenario'; there are load, pressure, races and locks" ;;
 esac
+arguments="smp=$cpus tree=$kind $arguments"
 out=build/out/$build$suffix log=build/out/$build$suffix/$scenario.log
 [ -z "$shell" ] || [ -t 0 ] || die "a shell in the guest needs a terminal here"
 
@@ -92,7 +93,7 @@ boot() {
 		-chardev "stdio,id=console,logfile=$4,$chardev" \
 		-serial chardev:console -mon chardev=console,mode=readline \
 		-kernel $kernel -initrd $out/initramfs.gz \
-		-append "console=ttyS0 loglevel=5 panic=-1 numa=fake=2 tsc=reliable smp=$cpus tree=$kind $5 $arguments"
+		-append "console=ttyS0 loglevel=5 panic=-1 numa=fake=2 tsc=reliable $5 $arguments"
 }
 chardev=mux=on,signal=on
 
